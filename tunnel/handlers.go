@@ -1,0 +1,37 @@
+// Package tunnel is the rootless data path: a WireGuard endpoint on a
+// user-space network stack. It authenticates every packet to a device, asks
+// the policy about every flow, answers or forwards it through host sockets,
+// and knows nothing of what stands behind its [Handlers].
+package tunnel
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"nightlatch/policy"
+)
+
+// Handlers are the doors out of the tunnel. All must be safe for concurrent
+// use; a nil door closes what would go through it.
+type Handlers struct {
+	// DNS answers one wire-format query that a device sent to port 53 of any
+	// address. network is udp or tcp. A nil answer means silence.
+	DNS func(ctx context.Context, f policy.Flow, network string, wire []byte) []byte
+
+	// NameOf tells by which name a device reached an address; exact means the
+	// address belongs to that name alone. Empty when it never asked.
+	NameOf func(d policy.Device, addr netip.Addr) (name string, exact bool)
+
+	// Sink takes over a TCP flow whose verdict is Sink and returns when it ends.
+	// Sunk UDP flows are refused, so that QUIC clients fall back to TCP.
+	Sink func(ctx context.Context, f policy.Flow, c net.Conn)
+
+	// Dial opens a TCP connection to an address the guard has passed. Nil means
+	// a host socket that is guarded once more at the moment of the dial.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	// ListenPacket opens the host socket of a UDP mapping: network is udp4 or
+	// udp6. Nil means an ordinary host socket. Tests put a small internet here.
+	ListenPacket func(ctx context.Context, network string) (net.PacketConn, error)
+}
