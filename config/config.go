@@ -1,0 +1,132 @@
+// Package config is the owner's YAML file as plain data: what may stand in it,
+// what each key means, and what holds when it is absent. It opens no socket
+// and starts nothing. The reference of every key is printed from the doc tags
+// of this file ([Reference]), so that it cannot fall behind.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is nightlatch.yaml.
+type Config struct {
+	Tunnel    Tunnel                  `yaml:"tunnel" doc:"The WireGuard endpoint that phones connect to."`
+	DNS       DNS                     `yaml:"dns" doc:"Answering the phones' DNS."`
+	Lists     Lists                   `yaml:"lists" doc:"Which blocklists are read."`
+	Policy    Policy                  `yaml:"policy" doc:"What happens to a name that a list stops, for every device."`
+	Devices   map[string]DevicePolicy `yaml:"devices" doc:"Wishes for single devices, by name; what is absent follows policy."`
+	Sinkhole  Sinkhole                `yaml:"sinkhole" doc:"Standing in for blocked servers."`
+	Journal   Journal                 `yaml:"journal" doc:"What is remembered, and for how long."`
+	Dashboard Dashboard               `yaml:"dashboard" doc:"The page where you look."`
+}
+
+// Tunnel is the section tunnel.
+type Tunnel struct {
+	Listen     []Listen       `yaml:"listen" doc:"UDP addresses to listen on; an empty host means every address."`
+	Endpoint   string         `yaml:"endpoint" doc:"Where phones find this gateway: host:port, best a DNS name that follows your address. Goes into new device files."`
+	Network4   netip.Prefix   `yaml:"network4" doc:"IPv4 network inside the tunnel; the gateway takes its first address."`
+	Network6   netip.Prefix   `yaml:"network6" doc:"IPv6 network inside the tunnel (a random ULA, RFC 4193); the gateway takes its first address."`
+	MTU        int            `yaml:"mtu" doc:"Bytes in a packet inside the tunnel; 1280 passes everywhere, 1420 is faster on a clean line." min:"1280" max:"1500"`
+	Keepalive  Duration       `yaml:"keepalive" doc:"How often a phone keeps its way through routers open; 0 saves battery, 25s lets notifications arrive." max:"3600"`
+	PrivateKey Secret         `yaml:"private_key" doc:"The gateway's WireGuard key; file:NAME reads it from a file beside this one."`
+	AllowLAN   []netip.Prefix `yaml:"allow_lan" doc:"Private networks or addresses that phones may reach; none by default."`
+}
+
+// DNS is the section dns.
+type DNS struct {
+	Upstreams []string `yaml:"upstreams" doc:"Servers that are asked, first to last: https://NAME/PATH#ADDRESS,... (DoH), tls://NAME#ADDRESS,... (DoT), udp://ADDRESS or tcp://ADDRESS. The addresses after # are where NAME is, so that nothing has to be asked to find it."`
+	CAFile    string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
+	Cache     int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
+	BlockTTL  Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
+}
+
+// Lists is the section lists.
+type Lists struct {
+	Folder  string     `yaml:"folder" doc:"Folder of your own lists; every *.yaml, *.yml and *.txt in it is read, in name order. What they say stands above all other lists."`
+	Builtin []string   `yaml:"builtin" doc:"Built-in lists by name; all means every one, [] means none."`
+	Files   []ListFile `yaml:"files" doc:"Lists in other files: hosts, domains, or AdGuard syntax, detected by content."`
+}
+
+// ListFile is one entry of lists.files.
+type ListFile struct {
+	Name   string `yaml:"name" doc:"Short name, shown in every verdict."`
+	Path   string `yaml:"path" doc:"The file; relative to this one."`
+	Format string `yaml:"format" doc:"auto, native, hosts, domains or adblock."`
+	Match  string `yaml:"match" doc:"What a bare name means: exact or subtree; empty means what is usual in the format."`
+	Action string `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
+}
+
+// Policy is the section policy.
+type Policy struct {
+	Lists   []string `yaml:"lists" doc:"Lists that apply; [] means all that are read."`
+	Action  string   `yaml:"action" doc:"sink (lead to the sinkhole and decode what arrives), deny (the name does not exist) or drop (no answer)."`
+	Literal string   `yaml:"literal_addresses" doc:"Flows to addresses the device never asked a name for: pass (and report) or deny."`
+}
+
+// DevicePolicy is one entry of devices.
+type DevicePolicy struct {
+	Lists   []string `yaml:"lists" doc:"Lists that apply to this device."`
+	Action  string   `yaml:"action" doc:"sink, deny or drop."`
+	Literal string   `yaml:"literal_addresses" doc:"pass or deny."`
+}
+
+// Sinkhole is the section sinkhole.
+type Sinkhole struct {
+	Network4    netip.Prefix `yaml:"network4" doc:"IPv4 addresses given to sunk names; nothing in it exists outside the tunnel."`
+	Network6    netip.Prefix `yaml:"network6" doc:"IPv6 addresses given to sunk names."`
+	HTTPS       bool         `yaml:"https" doc:"Read HTTPS of sunk names when you have made a CA (nightlatch ca create) and put it on the phone."`
+	KeepSamples bool         `yaml:"keep_samples" doc:"Keep the raw bytes of what was received in the journal; they hold private life unmasked."`
+	Known       Secret       `yaml:"known" doc:"Your own identifiers (IMEI, e-mail, ...) to look for in payloads, as kind: [values]; file:NAME reads them from a file beside this one. An absent file means none."`
+}
+
+// Journal is the section journal.
+type Journal struct {
+	File      string   `yaml:"file" doc:"The SQLite file; relative to this one."`
+	Retention Duration `yaml:"retention" doc:"Older entries are deleted: 12h, 30d."`
+	MaxSize   Size     `yaml:"max_size" doc:"The oldest entries are deleted when the file grows beyond this."`
+	Mask      bool     `yaml:"mask" doc:"Keep only the first and last characters of identifiers that were found."`
+}
+
+// Dashboard is the section dashboard.
+type Dashboard struct {
+	Listen string `yaml:"listen" doc:"Loopback address of the page for this machine; empty for none. Phones see it inside the tunnel at http://nightlatch.internal."`
+	Token  Secret `yaml:"token" doc:"What is asked at login; file:NAME reads it from a file beside this one."`
+}
+
+// Default gives what holds when the file is empty. Networks and keys that
+// must be random are made at first start and are zero here.
+func Default() Config {
+	return Config{
+		Tunnel: Tunnel{
+			Listen:     []Listen{{netip.IPv4Unspecified(), 51820, true}},
+			Network4:   netip.MustParsePrefix("10.88.0.0/24"),
+			MTU:        1280,
+			Keepalive:  Duration(25 * time.Second),
+			PrivateKey: Secret{File: "server.key"},
+		},
+		DNS: DNS{
+			Upstreams: []string{
+				"https://dns.quad9.net/dns-query#9.9.9.9,149.112.112.112,2620:fe::fe",
+				"tls://dns.quad9.net#9.9.9.9,149.112.112.112,2620:fe::fe",
+				"https://dns.mullvad.net/dns-query#194.242.2.2,2a07:e340::2",
+			},
+			Cache:    20000,
+			BlockTTL: Duration(10 * time.Second),
+		},
+		Lists:  Lists{Folder: "blocklists", Builtin: []string{"all"}},
+		Policy: Policy{Action: "sink", Literal: "pass"},
+		Sinkhole: Sinkhole{
+			Network4: netip.MustParsePrefix("198.18.0.0/15"),
+			HTTPS:    true,
+			Known:    Secret{File: "known.yaml"},
+		},
+		Journal: Journal{
+			File:      "journal.db",
+			Retention: Duration(30 * 24 * time.Hour),
+			MaxSize:   512 << 20,
+			Mask:      true,
+		},
+		Dashboard: Dashboard{Listen: "127.0.0.1:8088", Token: Secret{File: "dashboard.token"}},
+	}
+}
