@@ -63,6 +63,7 @@ type Capture struct {
 	UserAgent   string
 	TLS         *TLS  // nil for plain connections
 	Size        int64 // payload bytes received, before any bound cut them
+	Repeats     int   // identical captures that were left out since the last one recorded
 	Sample      []byte
 	Result      decoder.Result // in memory only: findings are masked before they are kept
 }
