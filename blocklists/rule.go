@@ -3,7 +3,23 @@
 //
 // A list is parsed once into a [List], several lists are compiled into one
 // immutable [Set], and a Set is asked by many goroutines at a time.
+//
+// # Which rule wins
+//
+// The owner's own lists stand above all others: if one of them speaks about a
+// name, no other list is heard. Within a level, in this order:
+//
+//  1. an exception of an imported list marked important (@@…$important),
+//  2. a block of an imported list marked important ($important),
+//  3. an exception of an imported list (@@…),
+//  4. everything else: the most specific rule (the longer name; on the same
+//     name the exact rule before the subtree), and on a tie allow before block.
+//
+// Rules that are still equal are decided by the order of the lists, then of
+// the lines, so that the same lists always name the same rule.
 package blocklists
+
+import "net/netip"
 
 // Match says how much of the name tree a rule covers.
 type Match uint8
@@ -11,7 +27,23 @@ type Match uint8
 const (
 	Subtree Match = iota // the name and every name below it
 	Exact                // this name alone
+	Below                // every name below it, not the name itself: *.name
+	Address              // no name: addresses, see Rule.Prefix
 )
+
+// String gives the word used in lists and messages: subtree, exact, below or
+// address.
+func (m Match) String() string {
+	switch m {
+	case Subtree:
+		return "subtree"
+	case Exact:
+		return "exact"
+	case Below:
+		return "below"
+	}
+	return "address"
+}
 
 // Action is what a rule wants done with a name it stops. The zero value leaves
 // the choice to the policy of the device.
@@ -24,18 +56,34 @@ const (
 	ActionDrop                  // do not answer
 )
 
+// String gives the word used in lists: deny, sink or drop; the zero value is
+// "default".
+func (a Action) String() string {
+	switch a {
+	case ActionDeny:
+		return "deny"
+	case ActionSink:
+		return "sink"
+	case ActionDrop:
+		return "drop"
+	}
+	return "default"
+}
+
 // Rule is one line of one list. Every verdict carries the rule that made it,
 // so that an owner can open the list and see the line.
 type Rule struct {
-	List     string // short name of the list, as in the config: "xiaomi"
-	Line     int    // 1-based line in the list's file
-	Text     string // the rule as written, at most 200 bytes
-	Domain   string // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule
+	List     string       // short name of the list, as in the config: "xiaomi"
+	Line     int          // 1-based line in the list's file
+	Text     string       // the rule as written, at most 200 bytes
+	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule
+	Prefix   netip.Prefix // address rules only: the addresses meant, a single one as /32 or /128
 	Match    Match
-	Allow    bool   // an exception: the name is wanted
-	Action   Action // what to do instead of the policy's default
-	Category string // native lists: analytics, ads, crash, ...
-	Why      string // native lists: what it collects
-	Breaks   string // native lists: what stops working
-	Source   string // native lists: where the fact comes from
+	Allow    bool       // an exception: the name is wanted
+	Action   Action     // what to do instead of the policy's default
+	Category string     // native lists: analytics, ads, crash, ...
+	Why      string     // native lists: what it collects
+	Breaks   string     // native lists: what stops working
+	Source   string     // native lists: where the fact comes from
+	Answer   netip.Addr // hosts lists: the ordinary address the line gives; not valid when the line gives none
 }

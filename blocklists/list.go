@@ -1,0 +1,143 @@
+package blocklists
+
+import (
+	"iter"
+	"slices"
+)
+
+// Format names the syntax of a list.
+type Format string
+
+const (
+	Auto    Format = "auto"    // found out from the content; "" means the same
+	Native  Format = "native"  // nightlatch's own YAML
+	Hosts   Format = "hosts"   // 0.0.0.0 name name # comment
+	Domains Format = "domains" // a name a line, or *.name
+	Adblock Format = "adblock" // the part of AdGuard's syntax that speaks of names: ||name^, @@||name^
+)
+
+// Formats gives every format that can be asked for.
+func Formats() []Format { return []Format{Auto, Native, Hosts, Domains, Adblock} }
+
+// Source says what is known about a list before it is read.
+type Source struct {
+	Name   string // short name, as in the config: "xiaomi"; it is the Rule.List of every rule
+	Format Format // Auto when empty
+	Match  *Match // what a bare name means, Exact or Subtree; nil leaves it to the format
+	Action Action // for every block of the list that names none itself
+	Own    bool   // the owner's own file: stands above all other lists
+	Owner  string // who the names belong to, when the list does not say
+	About  string // what the list is for, when the list does not say
+}
+
+// List is one list, parsed. It is immutable and safe for concurrent use.
+type List struct {
+	Name   string // Source.Name
+	Title  string // the list's own name for itself; Source.Name when it has none
+	Owner  string // who the names belong to
+	About  string // what the list is for, in a sentence
+	Own    bool   // the owner's own file
+	Report Report // how the reading went
+
+	records string
+	details []detail
+	count   int
+}
+
+// Len gives the number of rules, allows included.
+func (l *List) Len() int { return l.count }
+
+// Rules gives the rules in the order of the file. The rules are made on the
+// way: a list keeps them in a compact form.
+func (l *List) Rules() iter.Seq[Rule] {
+	return func(yield func(Rule) bool) {
+		for at := 0; at < len(l.records); {
+			r := readRecord(l.records, at)
+			at = r.end
+			if !yield(l.rule(r)) {
+				return
+			}
+		}
+	}
+}
+
+func (l *List) rule(r record) Rule {
+	rule := Rule{List: l.Name, Line: int(r.line), Text: r.text, Match: r.match(), Allow: r.allow(), Action: r.action()}
+	if rule.Match == Address {
+		rule.Prefix = keyPrefix(r.name)
+	} else {
+		rule.Domain = r.name
+	}
+	if r.detail >= 0 {
+		d := &l.details[r.detail]
+		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
+	}
+	return rule
+}
+
+// Report tells how the reading of a list went. A list that was understood only
+// in part says so here.
+type Report struct {
+	Format    Format    // the syntax the list was read in
+	Detected  bool      // the format was found out from the content
+	BareNames Match     // what a bare name means in this list
+	Gzip      bool      // the list came compressed
+	Bytes     int64     // size of the text, decompressed
+	Lines     int       // lines read
+	Blocks    int       // rules that stop a name or an address
+	Allows    int       // rules that let one through
+	Addresses int       // how many of both are address rules
+	Ignored   []Ignored // what was not used, by reason; the most frequent first
+}
+
+// Ignored is the lines of a list that were left out for one reason. A line is
+// left out whole: nothing is ever widened.
+type Ignored struct {
+	Reason   string
+	Count    int
+	Examples []Example // the first few
+}
+
+// Example is one line that was left out.
+type Example struct {
+	Line int    // 1-based
+	Text string // at most 200 bytes
+}
+
+const (
+	maxExamples = 3  // examples a reason keeps: enough to see what is meant
+	maxReasons  = 64 // reasons a report tells apart; the rest is counted as one
+)
+
+// IgnoredLines gives how many lines were left out altogether.
+func (r *Report) IgnoredLines() int {
+	n := 0
+	for _, i := range r.Ignored {
+		n += i.Count
+	}
+	return n
+}
+
+// ignore counts a line that is left out.
+func (r *Report) ignore(reason string, line int, text []byte) {
+	i := slices.IndexFunc(r.Ignored, func(i Ignored) bool { return i.Reason == reason })
+	if i < 0 {
+		if len(r.Ignored) == maxReasons {
+			reason = "other reasons"
+			i = maxReasons - 1
+			r.Ignored[i].Reason = reason
+		} else {
+			r.Ignored = append(r.Ignored, Ignored{Reason: reason})
+			i = len(r.Ignored) - 1
+		}
+	}
+	g := &r.Ignored[i]
+	g.Count++
+	if len(g.Examples) < maxExamples {
+		g.Examples = append(g.Examples, Example{line, string(tidy(text))})
+	}
+}
+
+func (r *Report) sortIgnored() {
+	slices.SortStableFunc(r.Ignored, func(a, b Ignored) int { return b.Count - a.Count })
+}
