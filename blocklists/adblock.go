@@ -33,8 +33,8 @@ func (p *parser) hostsInside(line int, text []byte) bool {
 		return false
 	}
 	first, rest := word(text)
-	addr, err := netip.ParseAddr(string(first))
-	if err != nil || len(rest) == 0 {
+	addr, ok := hostAddr(first)
+	if !ok || len(rest) == 0 {
 		return false
 	}
 	if i := bytes.IndexByte(rest, '#'); i >= 0 {
@@ -133,8 +133,8 @@ func cutEnd(b []byte) (body []byte, end bool) {
 
 // patternAddress keeps a pattern that is an address: it is meant for answers.
 func (p *parser) patternAddress(line int, body, text []byte, flags byte) string {
-	if c := body[0]; c != ':' && (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-		return reasonNotName
+	if c := body[len(body)-1]; bytes.IndexByte(body, ':') < 0 && (c < '0' || c > '9') {
+		return reasonNotName // spare most names the attempt
 	}
 	addr, err := netip.ParseAddr(string(body))
 	if err != nil || addr.Zone() != "" {

@@ -100,6 +100,8 @@ func (s *Set) put(t *table, list int, ref uint32, r record) bool {
 		}
 	}
 	t.slots[i] = h>>32<<32 | uint64(ref+1)
+	word, mask := t.bit(h)
+	t.filter[word] |= mask
 	return true
 }
 
@@ -135,21 +137,41 @@ type best struct {
 // Allow says how. The name may have upper-case letters and a final dot. A name
 // that is none has no rule. Match does not allocate for ASCII names.
 func (s *Set) Match(name string, in Selection) (Rule, bool) {
-	var buf [maxName]byte
-	n, err := foldAny(buf[:], name)
-	if err != nil {
-		return Rule{}, false
+	if len(name) > 0 && name[len(name)-1] == '.' {
+		name = name[:len(name)-1]
 	}
+	if len(name) == 0 || len(name) > maxName {
+		return s.matchUnicode(name, in)
+	}
+	var buf [maxName]byte
 	var b best
-	h := s.names.seed
+	h, n := s.names.seed, len(name)
 	for i := n - 1; i >= 0; i-- {
-		if buf[i] == '.' {
+		c := name[i]
+		switch {
+		case c == '.':
 			s.probe(&s.names, finish(h), buf[i+1:n], false, in, &b)
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		case c >= 0x80:
+			return s.matchUnicode(name, in)
 		}
-		h = step(h, buf[i])
+		buf[i] = c
+		h = step(h, c)
 	}
 	s.probe(&s.names, finish(h), buf[:n], true, in, &b)
 	return s.verdict(&b)
+}
+
+// matchUnicode asks again with the A-labels of a name. A name on the wire is
+// not checked further: characters that no rule has, such as the * of a
+// wildcard, are no reason not to look at its parents.
+func (s *Set) matchUnicode(name string, in Selection) (Rule, bool) {
+	ascii, err := Canonical(name)
+	if err != nil || ascii == name {
+		return Rule{}, false
+	}
+	return s.Match(ascii, in)
 }
 
 // MatchAddr is Match for an address, as it stands in an answer or as a flow
@@ -201,6 +223,9 @@ func (s *Set) verdict(b *best) (Rule, bool) {
 // probe looks at every rule for one suffix of a name; whole says that the
 // suffix is the name itself.
 func (s *Set) probe(t *table, h uint64, suffix []byte, whole bool, in Selection, b *best) {
+	if t.absent(h) {
+		return
+	}
 	for i := t.home(h); t.slots[i] != 0; i = t.next(i) {
 		if t.slots[i]>>32 != h>>32 {
 			continue
@@ -255,26 +280,4 @@ func (s *Set) rank(list int, r record) uint64 {
 		rank |= 2
 	}
 	return rank
-}
-
-// foldAny is foldName for questions: a name on the wire may hold characters
-// that no rule has, such as the * of a wildcard, and its parents still count.
-func foldAny(dst []byte, name string) (int, error) {
-	if len(name) > 0 && name[len(name)-1] == '.' {
-		name = name[:len(name)-1]
-	}
-	if len(name) == 0 || len(name) > maxName {
-		return foldName(dst, name)
-	}
-	for i := range len(name) {
-		c := name[i]
-		if c >= 0x80 {
-			return foldUnicode(dst, name)
-		}
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		dst[i] = c
-	}
-	return len(name), nil
 }
