@@ -7,25 +7,26 @@
 // clock.
 package decoder
 
+import "nightlatch/decoder/find"
+
 // Confidence says how sure a finding is.
-type Confidence uint8
+type Confidence = find.Confidence
 
 const (
-	Possible Confidence = iota // the shape fits; hidden by default
-	Likely                     // shape, checksum and context agree
-	Proved                     // a value the owner told us, in any of its variants
+	Possible = find.Possible // the shape fits; hidden by default
+	Likely   = find.Likely   // shape, checksum and context agree
+	Proved   = find.Proved   // a value the owner told us, in any of its variants
 )
 
-// String gives possible, likely or proved.
-func (c Confidence) String() string {
-	switch c {
-	case Proved:
-		return "proved"
-	case Likely:
-		return "likely"
-	}
-	return "possible"
-}
+// The words of [Result.Verdict].
+const (
+	Leak       = "leak"        // something was found
+	Clean      = "clean"       // nothing was found, and nothing is hidden that we know of
+	Opaque     = "opaque"      // encrypted telemetry that cannot be read
+	OpaqueLeak = "opaque+leak" // encrypted, and yet something shows beside it
+	Malformed  = "malformed"   // cut short or damaged; what could be read was searched
+	Hostile    = "hostile"     // made to exhaust whoever decodes it; a bound stopped it
+)
 
 // Layer is one decoding that was undone.
 type Layer struct {
@@ -37,7 +38,9 @@ type Layer struct {
 // Finding is one identifier or one piece of private life in a payload.
 type Finding struct {
 	Kind       string     // android_id, imei, url, search_query, ...
-	Value      string     // as found, unmasked: never write it to the journal
+	Value      string     // unmasked: never write it to the journal. For a known value, as the owner wrote it
+	Observed   string     // as it stood in the payload, when that differs from Value: a digest, capitals
+	Form       string     // how Observed was made from a known value: "md5.hex", "nosep", "upper"; else empty
 	Path       string     // "body/form:data_list/base64/gzip/json:/0/properties/$device_id"
 	Chain      []string   // the codecs of Path, outside in: form, base64, gzip, json
 	Confidence Confidence // possible, likely or proved
@@ -46,7 +49,8 @@ type Finding struct {
 // Result is all that one payload gave away.
 type Result struct {
 	Verdict  string   // leak, clean, opaque, opaque+leak, malformed or hostile
-	Flags    []string // bomb, truncated, lying-encoding, ..., sorted
+	Vendor   string   // whose telemetry it is, when a vendor description matched
+	Flags    []string // bomb, truncated, header-mismatch, ..., sorted
 	Layers   []Layer
 	Findings []Finding
 }

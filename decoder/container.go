@@ -1,0 +1,79 @@
+package decoder
+
+import (
+	"bytes"
+	"strings"
+
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/walk"
+)
+
+// container opens what begins with a magic number. Pictures and the like end
+// the branch: there is nothing to peel in them, and noise to find.
+func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
+	if len(data) < 4 {
+		return false
+	}
+	switch {
+	case codec.IsGzip(data):
+		return p.inflate("gzip", codec.Gzip, data, at)
+	case codec.IsZlib(data):
+		return p.inflate("zlib", codec.Zlib, data, at)
+	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")):
+		return p.inflate("zstd", codec.Zstd, data, at)
+	}
+	if kind := media(data); kind != "" {
+		p.flag(kind)
+		return true
+	}
+	return false
+}
+
+type inflater func([]byte, *codec.Budget) (codec.Output, bool)
+
+// inflate opens a compressed stream. A stream that is cut or damaged counts if
+// it gave readable text before that.
+func (p *peel) inflate(name string, run inflater, data []byte, at *walk.Step) bool {
+	out, ok := run(data, p.budget)
+	if out.Bomb {
+		p.flag("bomb")
+	}
+	if !ok || len(out.Data) == 0 {
+		return out.Bomb
+	}
+	if (out.Broken || out.Truncated) && !codec.Texty(out.Data) && len(out.Data) < 64 {
+		return false
+	}
+	if out.Truncated || out.Broken {
+		p.flag("truncated")
+	}
+	if out.BadChecksum {
+		p.flag("bad-checksum")
+	}
+	p.layer(name, at, out.Data, true)
+	return true
+}
+
+// media names what a magic number says is no text: the branch ends there.
+func media(p []byte) string {
+	for _, m := range []struct{ magic, flag string }{
+		{"\xff\xd8\xff", "image"}, {"\x89PNG\r\n\x1a\n", "image"}, {"GIF87a", "image"}, {"GIF89a", "image"},
+		{"II*\x00", "image"}, {"MM\x00*", "image"}, {"OggS", "audio"}, {"fLaC", "audio"}, {"ID3", "audio"},
+		{"\x1aE\xdf\xa3", "video"}, {"%PDF-", "document"}, {"wOF2", "font"}, {"wOFF", "font"}, {"\x00\x01\x00\x00\x00", "font"},
+		{"\x7fELF", "program"}, {"dex\n0", "program"},
+	} {
+		if strings.HasPrefix(string(p[:min(len(p), 8)]), m.magic) {
+			return m.flag
+		}
+	}
+	if len(p) >= 12 && string(p[:4]) == "RIFF" {
+		return map[string]string{"WEBP": "image", "WAVE": "audio", "AVI ": "video"}[string(p[8:12])]
+	}
+	if len(p) >= 12 && string(p[4:8]) == "ftyp" {
+		if brand := string(p[8:12]); brand == "heic" || brand == "avif" || brand == "mif1" {
+			return "image"
+		}
+		return "video"
+	}
+	return ""
+}

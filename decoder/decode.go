@@ -1,0 +1,101 @@
+package decoder
+
+import (
+	"strings"
+
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/find"
+	"nightlatch/decoder/walk"
+)
+
+// Decode peels a raw HTTP/1.x request, or bytes of any other kind.
+func (d *Decoder) Decode(raw []byte) Result {
+	p := newPeel(d, &Request{})
+	if len(raw) > maxRaw {
+		raw = raw[:maxRaw]
+		p.flag("truncated")
+	}
+	if !looksHTTP(raw) {
+		p.descend(raw, source("raw"), true)
+		return p.result()
+	}
+	for n := 0; looksHTTP(raw) && n < 16; n++ {
+		m := parseHTTP(raw)
+		if m.truncated {
+			p.flag("truncated")
+		}
+		if m.ambiguous {
+			p.flag("ambiguous-length")
+		}
+		p.req = &m.Request
+		p.request()
+		raw = m.rest
+	}
+	if len(raw) > 4 {
+		p.descend(raw, source("rest"), false)
+	}
+	return p.result()
+}
+
+// DecodeRequest peels a request whose transfer coding is already undone.
+func (d *Decoder) DecodeRequest(r Request) Result {
+	p := newPeel(d, &r)
+	if len(r.Body) > maxRaw {
+		r.Body = r.Body[:maxRaw]
+		p.flag("truncated")
+	}
+	p.request()
+	return p.result()
+}
+
+// source begins a path.
+func source(name string) *walk.Step { return &walk.Step{Codec: name, Index: -1} }
+
+// request peels every part of a request in which SDKs put things.
+func (p *peel) request() {
+	path, query, _ := strings.Cut(p.req.Target, "?")
+	p.path(path)
+	if query != "" {
+		step := source("query")
+		p.pairs([]byte(query), step, step)
+	}
+	p.headers()
+	p.body()
+}
+
+// path opens the long segments of a path: some SDKs put base64 there.
+func (p *peel) path(path string) {
+	for i, s := range strings.Split(path, "/") {
+		if len(s) >= 6 && i < 32 {
+			p.leaf(walk.Leaf{At: source("path").Child("", i), Value: codec.FormValue([]byte(strings.ReplaceAll(s, "+", "%2B")))})
+		}
+	}
+}
+
+// body undoes the content codings and opens what is left.
+func (p *peel) body() {
+	if len(p.req.Body) == 0 {
+		return
+	}
+	p.descend(p.req.Body, source("body"), true)
+}
+
+// result names what was gathered and judges the whole.
+func (p *peel) result() Result {
+	scene := find.Scene{Host: strings.ToLower(p.req.Host), Index: p.d.index, Known: p.d.known}
+	found := find.Scan(p.leaves, &scene)
+	if scene.Withheld {
+		p.flag("ad-id-withheld")
+	}
+	if p.budget.Spent {
+		p.flag("budget")
+	}
+	r := Result{Layers: p.layers}
+	for _, f := range found {
+		r.Findings = append(r.Findings, Finding{Kind: f.Kind, Value: f.Value, Observed: f.Observed, Form: f.Form,
+			Path: f.At.String(), Chain: f.At.Chain(), Confidence: f.Confidence})
+	}
+	r.Verdict = p.verdict(r.Findings)
+	r.Flags = p.sortedFlags()
+	return r
+}

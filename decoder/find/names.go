@@ -1,0 +1,145 @@
+package find
+
+import "strings"
+
+// Names under which SDKs send identifiers, from the sources listed in the
+// reference (Sensors, Umeng, Adjust, Branch, Amplitude, Snowplow, Segment,
+// AppMetrica, ByteDance, Facebook, mParticle, TrackHAR's adapters). They are
+// compared in lower case with everything but letters and digits left out.
+
+// kindOfName gives the kind a name promises, or "".
+func kindOfName(name string) string {
+	switch name {
+	case "androidid", "androididentifier", "openudid", "hardwareid", "anonymizationid", "ssaid", "secureandroidid",
+		"deviceandroidid", "settingssecureandroidid", "ai", "dd", "udid", "anid", "andid", "androiduniqueid":
+		return "android_id"
+	case "gaid", "googleadvertisingid", "googleadid", "googleaid", "gpsadid", "advertisingid", "advertiserid",
+		"advertisingidentifier", "advid", "adid", "aaid", "androididfa", "ifa", "rdid", "gpid", "aa", "googleadvertiserid", "adverid",
+		"adidgoogle", "playadid", "maid", "dpid", "deviceadvertisingid", "gaidvalue", "gadid", "gpsaid", "idfaorgaid":
+		return "gaid"
+	case "idfa", "iosidfa", "appleidfa":
+		return "idfa"
+	case "idfv", "iosidfv", "vendoridentifier":
+		return "idfv"
+	case "oaid", "huaweioaid", "msaoaid":
+		return "oaid"
+	case "vaid":
+		return "vaid"
+	case "imei", "imei1", "imei2", "imeisv", "secondaryimei", "deviceimei", "ui", "primaryimei", "imeis", "phoneimei":
+		return "imei"
+	case "meid", "meid1", "meid2":
+		return "meid"
+	case "imsi", "imsi1", "imsi2", "im", "subscriberid", "simimsi":
+		return "imsi"
+	case "iccid", "simserialnumber", "simserial", "icc", "simiccid", "iccid1", "iccid2", "simcardserial":
+		return "iccid"
+	case "mac", "mc", "wifimac", "wlanmac", "macaddress", "macaddr", "devicemac", "wifimacaddress", "mac1", "ethmac", "macid":
+		return "wifi_mac"
+	case "bssid", "bs", "wifibssid", "apmac", "routermac", "connectedbssid", "ap":
+		return "bssid"
+	case "btmac", "bluetoothmac", "bluetoothaddress":
+		return "bt_mac"
+	case "serial", "serialno", "serialnumber", "sn", "deviceserial", "roserialno", "buildserial", "hwserial":
+		return "serial"
+	case "gsfid", "gsf", "googleserviceframeworkid":
+		return "gsf_id"
+	case "fid", "installationid", "firebaseinstallationid", "fis", "firebaseinstanceid":
+		return "installation_id"
+	case "deviceid", "did", "devid", "uniqueid", "deviceuniqueid", "id", "distinctid", "deviceuuid", "uuid", "uid", "clientudid",
+		"duid", "anonid", "anonymousid", "phoneid":
+		return "device_id"
+	}
+	return peopleOfName(name)
+}
+
+// peopleOfName goes on with what is about the person rather than the phone.
+func peopleOfName(name string) string {
+	switch name {
+	case "email", "mail", "useremail", "emailaddress", "identityemail", "accountemail", "login", "account", "username":
+		return "email"
+	case "phone", "phonenumber", "mobile", "mobilenumber", "msisdn", "tel", "telephone", "userphone", "ph", "phoneno", "cellphone",
+		"identitymobile", "line1number", "mobileno", "phones", "contactphone":
+		return "phone"
+	case "ssid", "wifissid", "wifiname", "apname":
+		return "ssid"
+	case "model", "devicemodel", "phonemodel", "mod", "modelname", "buildmodel", "devicename", "mdl", "phonetype", "terminalmodel":
+		return "model"
+	case "url", "u", "uri", "dl", "pageurl", "currenturl", "referrer", "ref", "refr", "urlref", "dr", "referer", "page", "pagelocation",
+		"href", "documentlocation", "visitedurl", "weburl", "originurl", "link", "openurl", "landingpage", "siteurl", "docurl",
+		"documentreferrer", "pagereferrer", "initialreferrer", "currentpage", "visiturl", "requesturl", "targeturl", "loc":
+		return "url"
+	case "searchword", "keyword", "keywords", "searchterm", "epsearchterm", "fbsearchstring", "searchquery", "kw", "searchkey",
+		"searchkeyword", "searchtext", "searchstring", "querytext", "searchkeywords", "inputword", "searchcontent", "querystring":
+		return "search_query"
+	case "q", "query", "wd", "word", "search":
+		return "query" // a search when the rest agrees
+	case "typedtext", "inputtext", "committedtext", "keystrokes", "usertext":
+		return "typed_text"
+	}
+	return ""
+}
+
+// words splits a name where its writer did: at every sign that is neither
+// letter nor digit, and before a capital that follows a small letter.
+func words(name string) []string {
+	var out []string
+	var b strings.Builder
+	flush := func() {
+		if b.Len() > 0 {
+			out = append(out, b.String())
+			b.Reset()
+		}
+	}
+	for i := range len(name) {
+		c := name[i]
+		if !word(c) {
+			flush()
+			continue
+		}
+		if c >= 'A' && c <= 'Z' && i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
+			flush()
+		}
+		if b.WriteByte(lower(c)); len(out) > 7 {
+			break
+		}
+	}
+	flush()
+	return out
+}
+
+// kindOf gives the kind a name promises. The whole name counts first, then the
+// longest run of its words that means something: gaid_upper, userAndroidId.
+// A digest, a flag or a status under such a name is not the thing itself.
+func kindOf(name string) string {
+	parts := words(name)
+	if k := kindOfName(strings.Join(parts, "")); k != "" {
+		return k
+	}
+	for size := len(parts) - 1; size > 0; size-- {
+		for at := len(parts) - size; at >= 0; at-- {
+			run := strings.Join(parts[at:at+size], "")
+			if len(run) < 3 || run == "page" || run == "word" || run == "search" || run == "url" && at+size < len(parts) {
+				continue
+			}
+			if k := kindOfName(run); k != "" && k != "query" && (k != "device_id" || at+size == len(parts)) {
+				return k
+			}
+		}
+	}
+	return ""
+}
+
+// namesOther reports names that promise an identifier of something other than
+// a phone or a person: traces, commits, orders, keys.
+func namesOther(name string) bool {
+	for _, w := range words(name) {
+		switch w {
+		case "trace", "traceid", "span", "spanid", "parent", "parentid", "request", "requestid", "req", "commit", "etag", "event", "eventid",
+			"order", "orderid", "session", "sessionid", "hash", "sign", "signature", "checksum", "crc", "nonce", "token", "key", "build",
+			"version", "schema", "product", "sku", "item", "correlation", "transaction", "tx", "revision", "sha", "digest", "traceparent",
+			"idempotency", "message", "msgid", "invoice", "tracking", "server":
+			return true
+		}
+	}
+	return false
+}

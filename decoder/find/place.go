@@ -1,0 +1,189 @@
+package find
+
+import (
+	"strconv"
+	"strings"
+
+	"nightlatch/decoder/walk"
+)
+
+// pair judges "45.464211,9.191383" under a name that says location.
+func (f *finder) pair(fd *field) {
+	if len(fd.value) < 7 || len(fd.value) > 64 {
+		return
+	}
+	lat, lng, ok := cutPair(fd.value)
+	if !ok {
+		return
+	}
+	name := strings.Join(words(fd.name), "")
+	switch {
+	case f.knownPair(lat, lng):
+		f.found(fd, "location", fd.value, Proved)
+	case namesPlace(name) && exact(lat) && exact(lng) && within(lat, 90) && within(lng, 180):
+		f.found(fd, "location", fd.value, Likely)
+	}
+}
+
+func cutPair(v string) (lat, lng string, ok bool) {
+	v = strings.TrimPrefix(strings.Trim(v, "[]() "), "geo:")
+	lat, lng, ok = strings.Cut(v, ",")
+	if !ok {
+		lat, lng, ok = strings.Cut(v, ";")
+	}
+	if lng, _, _ = strings.Cut(lng, ","); !ok {
+		return "", "", false
+	}
+	lat, lng = strings.TrimSpace(lat), strings.TrimSpace(lng)
+	return lat, lng, isFloat(lat) && isFloat(lng)
+}
+
+func namesPlace(name string) bool {
+	switch name {
+	case "location", "loc", "geo", "latlng", "latlon", "ll", "latlong", "position", "coordinates", "coords", "coord", "gps", "geolocation",
+		"lastlocation", "geopoint", "userlocation", "lnglat", "gpslocation", "center", "lbs", "place":
+		return true
+	}
+	return false
+}
+
+// half tells the two coordinates by name: 1 latitude, 2 longitude.
+func half(name string) int {
+	switch strings.Join(words(name), "") {
+	case "lat", "latitude", "locationlat", "loclat", "geolat", "gpslat", "latval", "userlat":
+		return 1
+	case "lon", "lng", "long", "longitude", "locationlng", "locationlon", "loclng", "loclon", "geolon", "geolng", "gpslng", "gpslon", "locationlong", "userlng", "userlon", "lngval":
+		return 2
+	}
+	return 0
+}
+
+func isFloat(s string) bool {
+	n, err := strconv.ParseFloat(s, 64)
+	return err == nil && n == n && strings.Contains(s, ".") && !strings.ContainsAny(s, "eExXpP_")
+}
+
+// exact reports four decimals or more: some ten metres.
+func exact(s string) bool {
+	_, frac, _ := strings.Cut(s, ".")
+	return len(strings.TrimRight(frac, "0")) >= 3 && len(frac) >= 4
+}
+
+func within(s string, limit float64) bool {
+	n, err := strconv.ParseFloat(s, 64)
+	return err == nil && n >= -limit && n <= limit && n != 0
+}
+
+// knownPair reports that both coordinates are those of a known location, to at
+// least four decimals.
+func (f *finder) knownPair(lat, lng string) bool {
+	for _, k := range f.scene.Known["location"] {
+		if a, b, ok := cutPair(k); ok && (near(a, lat) && near(b, lng) || near(a, lng) && near(b, lat)) {
+			return true
+		}
+	}
+	return false
+}
+
+// near compares two coordinates to four decimals, by value.
+func near(a, b string) bool {
+	x, err1 := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	d := x - y
+	return err1 == nil && err2 == nil && exact(a) && exact(b) && d < 0.0001 && d > -0.0001
+}
+
+// groups judges leaves by their neighbours: two coordinates side by side, a
+// list of packages, a model beside a maker.
+func (f *finder) groups(leaves []walk.Leaf) {
+	for i := 0; i < len(leaves); {
+		up := leaves[i].At.Up
+		j := i + 1
+		for j < len(leaves) && up != nil && leaves[j].At.Up == up {
+			j++
+		}
+		if j-i > 1 {
+			f.group(leaves[i:j])
+		}
+		i = j
+	}
+	f.models()
+}
+
+// group judges leaves that stand in the same container, one after another.
+func (f *finder) group(leaves []walk.Leaf) {
+	var lat, lng *walk.Leaf
+	var floats []*walk.Leaf
+	items := make([]string, 0, 8)
+	for i := range leaves {
+		l := &leaves[i]
+		if len(l.Value) > 200 {
+			continue
+		}
+		v := string(l.Value)
+		if l.At.Array {
+			items = append(items, v)
+		}
+		if !isFloat(v) {
+			continue
+		}
+		floats = append(floats, l)
+		switch half(l.At.Key) {
+		case 1:
+			lat = l
+		case 2:
+			lng = l
+		}
+	}
+	if lat == nil && len(floats) == 2 {
+		f.unnamed(floats[0], floats[1])
+	}
+	if lat != nil && lng != nil {
+		f.coordinates(lat, lng)
+	}
+	if len(items) >= 5 && len(items) == len(leaves) {
+		fd := field{at: leaves[0].At.Up, value: strings.Join(items, ",")}
+		f.packages(&fd, fd.value, items)
+	}
+}
+
+func (f *finder) coordinates(lat, lng *walk.Leaf) {
+	a, b := string(lat.Value), string(lng.Value)
+	c := Likely
+	switch {
+	case f.knownPair(a, b):
+		c = Proved
+	case !exact(a) && !exact(b) || !within(a, 90) || !within(b, 180):
+		return
+	}
+	f.add(Found{Kind: "location", Value: a, Confidence: c, At: lat.At})
+	f.add(Found{Kind: "location", Value: b, Confidence: c, At: lng.At})
+}
+
+// unnamed judges two numbers side by side without names of their own.
+func (f *finder) unnamed(x, y *walk.Leaf) {
+	a, b := string(x.Value), string(y.Value)
+	name, _ := x.At.Up.Name()
+	switch {
+	case f.knownPair(a, b):
+		f.add(Found{Kind: "location", Value: a, Confidence: Proved, At: x.At})
+		f.add(Found{Kind: "location", Value: b, Confidence: Proved, At: y.At})
+	case x.At.Array && namesPlace(strings.Join(words(name), "")) && exact(a) && exact(b) && within(a, 180) && within(b, 180):
+		f.add(Found{Kind: "location", Value: a + "," + b, Confidence: Likely, At: x.At.Up})
+	}
+}
+
+// models raises a model to likely when the payload tells more about the phone.
+func (f *finder) models() {
+	best := Possible
+	for _, n := range f.out {
+		if n.Kind != "model" {
+			best = max(best, n.Confidence)
+		}
+	}
+	for i := range f.out {
+		if f.out[i].Kind == "model" && best >= Likely {
+			f.out[i].Confidence = max(f.out[i].Confidence, Likely)
+		}
+	}
+}

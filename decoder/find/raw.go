@@ -1,0 +1,63 @@
+package find
+
+import (
+	"strings"
+
+	"nightlatch/decoder/walk"
+)
+
+// maxTokens bounds the words of one raw stretch that are judged.
+const maxTokens = 20_000
+
+// raw judges a stretch whose structure was not read: what is left of a cut
+// JSON text, strings between binary, a log line. Words are taken as values
+// and the word before each as its name.
+func (f *finder) raw(l *walk.Leaf) {
+	name, tokens := "", 0
+	p := l.Value
+	for i := 0; i < len(p) && tokens < maxTokens; {
+		if !part(p[i]) {
+			i++
+			continue
+		}
+		start := i
+		for i < len(p) && part(p[i]) {
+			i++
+		}
+		tokens++
+		tok := strings.Trim(string(p[start:min(i, start+512)]), ".:-/")
+		if len(tok) >= 12 {
+			fd := field{at: l.At, name: name, value: tok, source: source(l.At)}
+			f.token(&fd)
+		}
+		if word(p[start]) || p[start] == '$' || p[start] == '_' {
+			name = tok
+		}
+	}
+}
+
+// part reports a character that ids, addresses and names are made of.
+func part(c byte) bool {
+	return word(c) || strings.IndexByte("_-.:@/$%+~?", c) >= 0
+}
+
+func (f *finder) token(fd *field) {
+	if at := strings.IndexByte(fd.value, '='); at > 0 {
+		fd.name, fd.value = fd.value[:at], fd.value[at+1:]
+	}
+	if len(fd.name) > 40 || len(fd.value) < 8 || placeholder(fd.value) {
+		return
+	}
+	fd.kind = kindOf(fd.name)
+	if f.deviceID(fd) {
+		return
+	}
+	switch {
+	case strings.Contains(fd.value, "@"):
+		f.email(fd)
+	case isURL(fd.value) && fd.kind == "url":
+		f.url(fd)
+	case fd.kind == "phone":
+		f.phone(fd)
+	}
+}

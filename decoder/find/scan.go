@@ -1,0 +1,162 @@
+package find
+
+import (
+	"strings"
+
+	"nightlatch/decoder/walk"
+)
+
+// Confidence says how sure a finding is.
+type Confidence uint8
+
+const (
+	Possible Confidence = iota // the shape fits; hidden by default
+	Likely                     // shape, checksum and context agree
+	Proved                     // a value the owner told us, in any of its variants
+)
+
+// String gives possible, likely or proved.
+func (c Confidence) String() string {
+	switch c {
+	case Proved:
+		return "proved"
+	case Likely:
+		return "likely"
+	}
+	return "possible"
+}
+
+// MarshalText writes the word.
+func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// Found is one identifier or piece of private life in a payload.
+type Found struct {
+	Kind       string
+	Value      string // the known value, or the identifier in its usual writing
+	Observed   string // as it stood there, when that differs
+	Form       string // how Observed was made from a known value: "md5.hex"; empty when it was not
+	Confidence Confidence
+	At         *walk.Step
+}
+
+// Scene is what surrounds the leaves of one payload.
+type Scene struct {
+	Host      string // the server it was meant for, in lower case
+	Telemetry bool   // the server is known to collect telemetry
+	Index     *Index
+	Known     map[string][]string
+	Withheld  bool // set by [Scan]: an advertising id was there, zeroed
+}
+
+const (
+	maxFound = 2000     // findings of one payload
+	maxValue = 64 << 10 // bytes of one leaf that detectors look at
+)
+
+// Scan looks at every leaf and gives what was found, in the order of the
+// leaves, the same thing at the same place once and with its best confidence.
+func Scan(leaves []walk.Leaf, s *Scene) []Found {
+	f := finder{scene: s, seen: map[string]int{}}
+	for i := range leaves {
+		if len(f.out) >= maxFound {
+			break
+		}
+		f.leaf(&leaves[i])
+	}
+	f.groups(leaves)
+	return f.out
+}
+
+type finder struct {
+	scene *Scene
+	out   []Found
+	seen  map[string]int
+}
+
+// field is a leaf or a part of one, with the names it stands under.
+type field struct {
+	at     *walk.Step
+	name   string // the nearest name
+	kind   string // what that name promises
+	up     string // what the name above promises
+	value  string
+	number bool
+	source string // body, query, header, cookie, path, raw
+}
+
+func (f *finder) leaf(l *walk.Leaf) {
+	for _, h := range f.scene.Index.Search(l.Value, l.Raw || l.Binary) {
+		f.add(Found{Kind: h.Needle.Kind, Value: h.Needle.Value, Observed: differs(h), Form: h.Form, Confidence: Proved, At: l.At})
+	}
+	if len(l.Value) > maxValue || l.Binary {
+		return
+	}
+	if l.Raw {
+		f.raw(l)
+		return
+	}
+	name, up := l.At.Name()
+	fd := field{at: l.At, name: name, up: up, value: strings.TrimSpace(string(l.Value)), number: l.Number, source: source(l.At)}
+	f.judge(&fd)
+}
+
+// judge runs the detectors over one field.
+func (f *finder) judge(fd *field) {
+	if len(fd.value) < 2 || placeholder(fd.value) {
+		return
+	}
+	fd.kind = kindOf(fd.name)
+	fd.up = kindOf(fd.up)
+	if fd.kind == "" {
+		fd.kind = fd.up
+	}
+	if f.deviceID(fd) {
+		return
+	}
+	f.person(fd)
+}
+
+func differs(h Hit) string {
+	if h.Observed == h.Needle.Value {
+		return ""
+	}
+	return h.Observed
+}
+
+// add keeps the best confidence of the same kind and value at the same place.
+func (f *finder) add(n Found) {
+	key := n.Kind + "\x00" + n.Value + "\x00" + n.At.String()
+	if at, ok := f.seen[key]; ok {
+		if f.out[at].Confidence < n.Confidence {
+			f.out[at] = n
+		}
+		return
+	}
+	f.seen[key] = len(f.out)
+	f.out = append(f.out, n)
+}
+
+func (f *finder) found(fd *field, kind, value string, c Confidence) {
+	n := Found{Kind: kind, Value: value, Confidence: c, At: fd.at}
+	if value != fd.value {
+		n.Observed = fd.value
+	}
+	f.add(n)
+}
+
+func source(s *walk.Step) string {
+	for s.Up != nil {
+		s = s.Up
+	}
+	return s.Codec
+}
+
+// placeholder reports what phones send when they have nothing to send.
+func placeholder(v string) bool {
+	switch strings.ToLower(v) {
+	case "null", "nil", "none", "unknown", "not found", "n/a", "na", "undefined", "true", "false", "<unknown ssid>", "unknown ssid",
+		"02:00:00:00:00:00", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "9774d56d682e549c", "0123456789abcdef", "0.0.0.0", "android":
+		return true
+	}
+	return false
+}

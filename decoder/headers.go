@@ -1,0 +1,47 @@
+package decoder
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"nightlatch/decoder/walk"
+)
+
+// headers opens what SDKs put into headers; those that HTTP itself needs, and
+// those that trace requests, say nothing about a person.
+func (p *peel) headers() {
+	for _, name := range slices.Sorted(maps.Keys(p.req.Header)) {
+		for _, v := range p.req.Header[name] {
+			switch strings.ToLower(name) {
+			case "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "accept", "accept-encoding",
+				"accept-language", "connection", "date", "etag", "if-none-match", "if-match", "cache-control", "origin", "user-agent",
+				"traceparent", "tracestate", "x-request-id", "x-b3-traceid", "x-b3-spanid", "x-amzn-trace-id", "expect", "range":
+			case "cookie":
+				p.cookies(v)
+			case "authorization", "proxy-authorization":
+				if _, token, ok := strings.Cut(v, " "); ok {
+					v = strings.TrimSpace(token)
+				}
+				p.header(name, v)
+			default:
+				p.header(name, v)
+			}
+		}
+	}
+}
+
+func (p *peel) header(name, value string) {
+	if len(value) > 1 {
+		p.leaf(walk.Leaf{At: source("header").Child(name, -1), Value: []byte(value)})
+	}
+}
+
+func (p *peel) cookies(v string) {
+	for n, pair := range strings.Split(v, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
+		if value != "" && n < walk.MaxPairs {
+			p.leaf(walk.Leaf{At: source("cookie").Child(name, -1), Value: []byte(value)})
+		}
+	}
+}

@@ -1,0 +1,162 @@
+package decoder
+
+import (
+	"bytes"
+
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/walk"
+)
+
+// text opens printable data: structures first, then the encodings that hide in
+// letters. It reports whether anything fitted.
+func (p *peel) text(data []byte, at *walk.Step, whole bool) bool {
+	trimmed := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
+	if len(trimmed) < 2 {
+		return false
+	}
+	switch trimmed[0] {
+	case '{', '[', '"':
+		if p.json(trimmed, at, whole) {
+			return true
+		}
+	}
+	switch {
+	case walk.LooksForm(trimmed):
+		return p.form(trimmed, at)
+	case p.letters(trimmed, at):
+		return true
+	case p.percent(trimmed, at):
+		return true
+	}
+	return false
+}
+
+// json walks JSON, alone or one value a line. What was read before the text
+// turned wrong stays when it was more than chance.
+func (p *peel) json(data []byte, at *walk.Step, whole bool) bool {
+	if lines := jsonLines(data); lines != nil {
+		return p.lines(lines, at)
+	}
+	mark := len(p.leaves)
+	step := at.Begin("json")
+	end := walk.JSON(data, step, p.leaf)
+	bare := data[0] == '"'
+	if !end.OK && !end.TooDeep && (bare || end.Leaves == 0 || !end.Truncated && !end.Stopped && end.Leaves < 3) {
+		p.leaves = p.leaves[:mark]
+		return false
+	}
+	if end.TooDeep {
+		p.flag("too-deep")
+	}
+	if end.Truncated && whole {
+		p.flag("truncated")
+	}
+	p.keep(step, data)
+	if rest := data[end.Used:]; !end.OK && len(rest) > 16 && len(p.leaves) < walk.MaxLeaves {
+		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: rest, Raw: true})
+	}
+	return true
+}
+
+// jsonLines cuts text into lines if it is at least two and all of them begin
+// and end like JSON.
+func jsonLines(data []byte) [][]byte {
+	if bytes.IndexByte(data, '\n') < 0 {
+		return nil
+	}
+	lines := bytes.Split(data, []byte("\n"))
+	n := 0
+	for _, l := range lines {
+		if l = bytes.TrimSpace(l); len(l) == 0 {
+			continue
+		}
+		if first, last := l[0], l[len(l)-1]; first != '{' && first != '[' || last != '}' && last != ']' || len(l) < 2 {
+			return nil
+		}
+		n++
+	}
+	if n < 2 || n > walk.MaxPairs {
+		return nil
+	}
+	return lines
+}
+
+// lines opens every line for itself.
+func (p *peel) lines(lines [][]byte, at *walk.Step) bool {
+	step := at.Begin("line")
+	for i, l := range lines {
+		if l = bytes.TrimSpace(l); len(l) > 0 {
+			p.descend(l, step.Child("", i), false)
+		}
+	}
+	return true
+}
+
+// form walks an url-encoded form. Beyond its limit the rest is searched as
+// one stretch.
+func (p *peel) form(data []byte, at *walk.Step) bool {
+	step := at.Begin("form")
+	p.keep(step, data)
+	p.pairs(data, step, at)
+	return true
+}
+
+func (p *peel) pairs(data []byte, step, at *walk.Step) {
+	if end := walk.Form(data, step, p.leaf); end.Stopped {
+		p.flag("budget")
+		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: data[end.Used:], Raw: true})
+	}
+}
+
+// letters opens base64 and hex. Both are guesses, so they count only when
+// what they give is itself something.
+func (p *peel) letters(data []byte, at *walk.Step) bool {
+	if len(data) >= minHex {
+		if out, ok := codec.Hex(data); ok && p.speculate("hex", data, out, at) {
+			return true
+		}
+	}
+	if len(data) < minBase64 {
+		return false
+	}
+	out, ok := codec.Base64(data)
+	return ok && p.speculate("base64", data, out, at)
+}
+
+// speculate goes on with a guess if it was productive.
+func (p *peel) speculate(name string, from, out []byte, at *walk.Step) bool {
+	if !p.budget.Take(len(out)) {
+		return false
+	}
+	if !p.productive(out) {
+		p.blob(out, at.Begin(name), from)
+		return false
+	}
+	p.layer(name, at, out, true)
+	return true
+}
+
+// productive reports that bytes are more than noise: a known container, text
+// from beginning to end, or a strict binary structure.
+func (p *peel) productive(out []byte) bool {
+	if len(out) < 6 {
+		return false
+	}
+	if codec.IsGzip(out) || codec.IsZlib(out) || media(out) != "" || codec.Printable(out) {
+		return true
+	}
+	return p.structured(out)
+}
+
+// percent undoes percent-encoding where it is used in earnest.
+func (p *peel) percent(data []byte, at *walk.Step) bool {
+	if bytes.IndexByte(data, '%') < 0 {
+		return false
+	}
+	out, n := codec.Percent(data)
+	if n < 2 || bytes.HasPrefix(data, []byte("http")) && bytes.Contains(data[:min(len(data), 10)], []byte("://")) {
+		return false
+	}
+	p.layer("url", at, out, true)
+	return true
+}
