@@ -2,6 +2,48 @@
 // compiled blocklists and the owner's wishes per device; it turns a device and
 // a question into a [Verdict] that carries its reason. It is pure: it reads no
 // file, no clock and no network, so that every decision can be replayed.
+//
+// # Order of precedence
+//
+// Every decision first takes the wishes of the device: those given under its
+// name, or else the ones for every device. Among the rules of the lists it
+// follows, package blocklists says which one speaks: the owner's own lists
+// stand above all others, and there the most specific rule wins. Then the first
+// line that applies decides.
+//
+// For a name ([Policy.Name]):
+//
+//	1  a rule allows it                               pass
+//	2  a rule blocks it and says how                  deny, sink or drop, as it says
+//	3  a rule blocks it                               as the device wishes, sink by default
+//	4  no rule speaks about it                        pass
+//
+// For a flow ([Policy.Flow]):
+//
+//	1  the destination is no address                  deny
+//	2  a sinkhole address, its name is sunk           sink
+//	3  any other sinkhole address                     deny
+//	4  port 53: the gateway answers DNS               deny
+//	5  TCP port 853: DNS over TLS                     deny
+//	6  UDP port 853, 784, 8853: DNS over QUIC         deny
+//	7  TCP port 25: mail, as spam is sent             deny
+//	8  port 135-139, 445: Windows file sharing        deny
+//	9  UDP port 443, the device may not use QUIC      deny
+//	10 an own list blocks the address or the name     deny, or drop
+//	11 an own list allows the address or the name     pass
+//	12 a list blocks the address or the name          deny, or drop
+//	13 a list allows the address or the name          pass
+//	14 no name, the device may not use literals       deny, or drop
+//	15 no name                                        pass, and reported
+//	16 anything else                                  pass
+//
+// Where no sinkhole is set up, sink means deny. A flow to an ordinary address is
+// never sunk: the sinkhole knows its visitors by the address it gave them.
+//
+// Three things are decided elsewhere. Private and reserved addresses are closed
+// by the tunnel's guard, before and after any policy. Names of the gateway
+// itself, and names by which a network says that it filters (use-application-dns.net,
+// mask.icloud.com, resolver.arpa), are answered by the resolver.
 package policy
 
 import (
@@ -51,16 +93,26 @@ func (a Action) String() string {
 	return "drop"
 }
 
-// Verdict is a decision and what made it.
+// Verdict is a decision and what made it. Verdicts can be compared.
 type Verdict struct {
 	Action Action
 	Rule   blocklists.Rule // the rule that decided; Rule.List is empty when no list did
-	Reason string          // why, when no list decided: "DNS over TLS", "private address", ...
+	Reason string          // why, when no list decided: one of the reasons of this package, or a word of the tunnel
 }
+
+// The reasons of a verdict that no list made. They are read by people, as they
+// stand. A name that nothing speaks about passes without one.
+const (
+	ReasonLiteral     = "hard-coded address"
+	ReasonNoAddress   = "no address"
+	ReasonNotSunk     = "sinkhole address of a name that is not sunk"
+	ReasonDNS         = "DNS past the gateway"
+	ReasonDoT         = "DNS over TLS"
+	ReasonDoQ         = "DNS over QUIC"
+	ReasonMail        = "mail to port 25"
+	ReasonFileSharing = "Windows file sharing"
+	ReasonQUIC        = "QUIC is refused for this device"
+)
 
 // Current is the policy in force: replaced whole, never edited.
 type Current = atomic.Pointer[Policy]
-
-// Policy is a set of decisions waiting for questions. It is immutable and safe
-// for concurrent use.
-type Policy struct{}
