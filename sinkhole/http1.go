@@ -1,0 +1,146 @@
+package sinkhole
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"nightlatch/decoder"
+	"nightlatch/journal"
+)
+
+// maxRequests bounds the requests of one connection; the client then opens
+// another one.
+const maxRequests = 10_000
+
+// writeTime bounds the sending of a reply: replies are below 1 KiB, so that
+// a client which does not take one in this time takes none.
+const writeTime = 10 * time.Second
+
+// serveHTTP1 answers HTTP/1.x requests until the client is done.
+func (x *session) serveHTTP1() {
+	for range maxRequests {
+		if !x.serveRequest() {
+			return
+		}
+		x.within(x.s.limits.Idle)
+		if x.conn.br.Buffered() == 0 && x.conn.more() != nil {
+			return
+		}
+		x.within(x.s.limits.Hello)
+	}
+}
+
+// serveRequest reads one request, answers and records it. It tells whether
+// another one may follow.
+func (x *session) serveRequest() (again bool) {
+	head, err := x.head()
+	if len(head) == 0 {
+		return false
+	}
+	at := x.capture()
+	if err != nil {
+		x.malformed(at, nil, err)
+		return false
+	}
+	before := x.conn.br.Buffered()
+	req, err := http.ReadRequest(x.conn.br)
+	if err != nil {
+		x.conn.br.Discard(len(head) - (before - x.conn.br.Buffered())) // what the parser did not come to
+		x.malformed(at, head, err)
+		return false
+	}
+	x.requests.Add(1)
+	if req.ProtoAtLeast(1, 1) && req.ContentLength != 0 && strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+		x.write([]byte("HTTP/1.1 100 Continue\r\n\r\n")) // RFC 9110 §10.1.1
+	}
+	b := x.s.readBody(req.Body, x.s.limits.BodyIdle, func(t time.Time) { x.conn.SetReadDeadline(t) })
+	defer x.s.free(b)
+	r := x.s.answer(x.flow.Name, req)
+	again = b.err == nil && !req.Close
+	switch {
+	case b.err == nil || errors.Is(b.err, errCut):
+	case errors.Is(b.err, os.ErrDeadlineExceeded):
+		r = reply{status: http.StatusRequestTimeout}
+	default:
+		r = reply{status: http.StatusBadRequest} // cut off, or chunks that lie
+	}
+	if x.write(r.http1(req, again, x.s.now())) != nil {
+		again = false
+	}
+	x.s.takeRequest(x.ctx, at, decoder.Request{Method: req.Method, Host: req.Host, Target: req.RequestURI, Header: req.Header}, b)
+	return again
+}
+
+// head waits for a whole request head and gives a copy of it; nothing is
+// consumed but empty lines in front. An error says why the head is not
+// whole; with it comes what there is.
+func (x *session) head() ([]byte, error) {
+	for {
+		seen := x.conn.seen()
+		if blank := len(seen) - len(skipBlank(seen)); blank > 0 {
+			x.conn.br.Discard(blank)
+			continue
+		}
+		if n := headEnd(seen); n > 0 {
+			return bytes.Clone(seen[:n]), nil
+		}
+		if err := x.conn.more(); err != nil {
+			return bytes.Clone(x.conn.seen()), err
+		}
+	}
+}
+
+// malformed refuses a request that is none and records the bytes it came in,
+// with whatever follows: what no server would understand is still a leak.
+func (x *session) malformed(at journal.Capture, taken []byte, err error) {
+	status := http.StatusBadRequest
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		status = http.StatusRequestTimeout
+	case errors.Is(err, bufio.ErrBufferFull):
+		status = http.StatusRequestHeaderFieldsTooLarge
+	}
+	x.write(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status, http.StatusText(status)))
+	x.conn.closeWrite()
+	first := io.MultiReader(bytes.NewReader(taken), x.conn)
+	b := x.s.readBody(first, time.Second, func(t time.Time) { x.conn.SetReadDeadline(t) })
+	x.s.takeRaw(x.ctx, at, b)
+	x.s.free(b)
+}
+
+// write sends bytes within the time a reply may take.
+func (x *session) write(p []byte) error {
+	x.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	_, err := x.conn.Write(p)
+	return err
+}
+
+// http1 is the reply on the wire (RFC 9112 §4).
+func (r reply) http1(req *http.Request, again bool, now time.Time) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
+	h := r.headers(now)
+	switch {
+	case !again:
+		h.Set("Connection", "close")
+	case !req.ProtoAtLeast(1, 1):
+		h.Set("Connection", "keep-alive")
+	}
+	if r.status != http.StatusNoContent { // RFC 9110 §8.6
+		h.Set("Content-Length", strconv.Itoa(len(r.body)))
+	}
+	h.Write(&b) // a Buffer never fails
+	b.WriteString("\r\n")
+	if req.Method != http.MethodHead && r.status != http.StatusNoContent {
+		b.Write(r.body)
+	}
+	return b.Bytes()
+}
