@@ -127,6 +127,7 @@ func TestFlow(t *testing.T) {
 		{"redmi", 6, "198.18.0.7:853", "sa.api.intl.miui.com", Sink, "xiaomi"},
 		{"redmi", 6, "[fd00:6e6c:5::7]:80", "tracking.miui.com", Sink, "xiaomi"},
 		{"redmi", 6, "[::ffff:198.18.0.7]:80", "tracking.miui.com", Sink, "xiaomi"},
+		{"redmi", 6, "[fd00:6e6c:5::7%wg0]:80", "tracking.miui.com", Sink, "xiaomi"},
 		{"redmi", 6, "198.18.0.7:443", "", Deny, ReasonNotSunk},
 		{"redmi", 6, "198.18.0.7:443", "www.mi.com", Deny, ReasonNotSunk},
 		{"redmi", 6, "198.18.0.7:443", "dns.google", Deny, ReasonNotSunk},
