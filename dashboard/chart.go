@@ -1,0 +1,120 @@
+package dashboard
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"nightlatch/journal"
+)
+
+// chartHours is how far back the chart on the first page looks.
+const chartHours = 24
+
+// chart is a stacked bar chart by the hour, laid out: what was stopped at the
+// bottom, what was answered above it. The template only draws.
+type chart struct {
+	ID            string
+	Width, Height int
+	Left, Base    float64 // where the axes cross
+	Right         float64
+	Bars          []bar
+	Lines         []gridline
+	Asked         int64
+	Stopped       int64
+	Busiest       time.Time // the hour with most questions; zero when there was none
+}
+
+type bar struct {
+	Start          time.Time
+	Asked, Stopped int64
+	X, W           float64
+	Slot, SlotW    float64 // the whole column, which answers the pointer
+	TopY, TopH     float64 // answered
+	LowY, LowH     float64 // stopped
+	Label          bool    // carries an hour below
+	Mid            float64
+}
+
+type gridline struct {
+	Y     float64
+	Label string
+}
+
+// drawChart lays out the hours up to and with the one of now. labelEvery is
+// how many hours lie between two labels of the axis.
+func drawChart(id string, hours []journal.Hour, now time.Time, width, height, labelEvery int) chart {
+	const top, bottom, left, right = 12.0, 24.0, 44.0, 4.0
+	c := chart{ID: id, Width: width, Height: height, Left: left, Base: float64(height) - bottom, Right: float64(width) - right}
+	asked, stopped, first := fillHours(hours, now)
+	most := int64(0)
+	for i := range asked {
+		c.Asked += asked[i]
+		c.Stopped += stopped[i]
+		if asked[i] > most {
+			most, c.Busiest = asked[i], first.Add(time.Duration(i)*time.Hour)
+		}
+	}
+	step := niceStep(most)
+	full := float64(step * max(1, (most+step-1)/step))
+	plot := c.Base - top
+	for v := int64(0); v <= int64(full); v += step {
+		c.Lines = append(c.Lines, gridline{Y: tenth(c.Base - plot*float64(v)/full), Label: short(v)})
+	}
+	slot := (c.Right - left) / chartHours
+	for i := range asked {
+		b := bar{Start: first.Add(time.Duration(i) * time.Hour), Asked: asked[i], Stopped: stopped[i]}
+		b.Slot, b.SlotW = tenth(left+slot*float64(i)), tenth(slot)
+		b.X, b.W, b.Mid = tenth(b.Slot+slot*0.14), tenth(slot*0.72), tenth(b.Slot+slot/2)
+		b.LowH = tenth(plot * float64(b.Stopped) / full)
+		b.TopH = tenth(plot * float64(b.Asked-b.Stopped) / full)
+		b.LowY = tenth(c.Base - b.LowH)
+		b.TopY = tenth(b.LowY - b.TopH)
+		b.Label = (chartHours-1-i)%labelEvery == 0
+		c.Bars = append(c.Bars, b)
+	}
+	return c
+}
+
+// fillHours puts the hours into their places and leaves zeros between them.
+func fillHours(hours []journal.Hour, now time.Time) (asked, stopped [chartHours]int64, first time.Time) {
+	n := now.Local()
+	first = time.Date(n.Year(), n.Month(), n.Day(), n.Hour(), 0, 0, 0, n.Location()).Add(-(chartHours - 1) * time.Hour)
+	for _, h := range hours {
+		i := int(math.Floor(h.Start.Sub(first).Hours()))
+		if i < 0 || i >= chartHours {
+			continue
+		}
+		asked[i] += h.Queries
+		stopped[i] += min(h.BlockedQueries, h.Queries)
+	}
+	return asked, stopped, first
+}
+
+// niceStep is a round distance between grid lines, so that three to six fit.
+func niceStep(most int64) int64 {
+	if most <= 4 {
+		return 1
+	}
+	unit := int64(math.Pow10(int(math.Floor(math.Log10(float64(most) / 4)))))
+	for _, m := range []int64{1, 2, 5} {
+		if most <= unit*m*5 {
+			return unit * m
+		}
+	}
+	return unit * 10
+}
+
+// short writes a number for an axis: 950, 1.5k, 20k, 3M.
+func short(v int64) string {
+	switch {
+	case v >= 1_000_000:
+		return fmt.Sprintf("%gM", float64(v)/1e6)
+	case v >= 1000:
+		return fmt.Sprintf("%gk", float64(v)/1e3)
+	}
+	return fmt.Sprint(v)
+}
+
+// tenth rounds to what a screen can show, to keep the page small.
+func tenth(v float64) float64 { return math.Round(v*10) / 10 }

@@ -1,0 +1,96 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"nightlatch/journal"
+)
+
+// tableView is a page of queries or flows with the filter that chose them.
+type tableView struct {
+	Filter   journal.Filter
+	Devices  []string
+	Rows     []row
+	Older    string // the address of the next page; empty on the last
+	Newest   bool   // this is the first page
+	Filtered bool   // something was asked for, so an empty page is no news
+}
+
+func (d *Dashboard) queriesPage(w http.ResponseWriter, r *http.Request) {
+	d.table(w, r, "queries", "Questions", func(ctx context.Context, f journal.Filter) ([]row, error) {
+		return mapped(d.journal.Queries, rowOfQuery)(ctx, f)
+	})
+}
+
+func (d *Dashboard) flowsPage(w http.ResponseWriter, r *http.Request) {
+	d.table(w, r, "flows", "Connections", func(ctx context.Context, f journal.Filter) ([]row, error) {
+		return mapped(d.journal.Flows, rowOfFlow)(ctx, f)
+	})
+}
+
+// mapped turns a read of the journal into one of rows.
+func mapped[T any](read func(context.Context, journal.Filter) ([]T, error), row1 func(T) row) func(context.Context, journal.Filter) ([]row, error) {
+	return func(ctx context.Context, f journal.Filter) ([]row, error) {
+		all, err := read(ctx, f)
+		out := make([]row, 0, len(all))
+		for _, v := range all {
+			out = append(out, row1(v))
+		}
+		return out, err
+	}
+}
+
+func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title string, read func(context.Context, journal.Filter) ([]row, error)) {
+	f, err := filterOf(r.URL.Query(), pageRows)
+	if err != nil {
+		d.fail(w, r, http.StatusBadRequest, sentence(err))
+		return
+	}
+	limit := f.Limit
+	f.Limit++ // one more row tells whether there is a next page
+	rows, err := read(r.Context(), f)
+	if err != nil {
+		d.broken(w, r, err)
+		return
+	}
+	v := tableView{Filter: f, Rows: rows, Newest: f.Before == 0, Filtered: filtered(f), Devices: d.deviceNames(f.Device)}
+	if len(rows) > limit {
+		v.Rows = rows[:limit]
+		v.Older = older(r.URL.Query(), v.Rows[limit-1].ID)
+	}
+	d.show(w, r, http.StatusOK, page{Name: name, Title: title, Body: v})
+}
+
+func filtered(f journal.Filter) bool {
+	return f.Device != "" || f.NamePart != "" || f.Blocked || f.Type != "" || f.List != "" || f.Finding != "" ||
+		!f.Since.IsZero() || !f.Until.IsZero() || f.Before != 0 || f.After != 0
+}
+
+// deviceNames are the choices of a filter, with the one chosen even when it is
+// no longer configured.
+func (d *Dashboard) deviceNames(chosen string) []string {
+	var out []string
+	for _, dev := range d.gateway().Devices {
+		out = append(out, dev.Name)
+	}
+	if chosen != "" && !slices.Contains(out, chosen) {
+		out = append(out, chosen)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// sentence makes a sentence of an error, for people.
+func sentence(err error) string {
+	s := err.Error()
+	return string(upper(s[0])) + s[1:] + "."
+}
+
+func upper(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		return c - 'a' + 'A'
+	}
+	return c
+}
