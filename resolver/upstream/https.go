@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	// maxBody is the longest DNS message there is.
+	maxBody = 65535
+	// maxHeader bounds what a server may say before its answer.
+	maxHeader = 16 << 10
+	// maxHTTPConns connections to one server; HTTP/2 carries a hundred or more
+	// questions on each.
+	maxHTTPConns = 8
+	mediaType    = "application/dns-message"
+)
+
+// https asks over HTTP/2, or HTTP/1.1 where a server has nothing newer
+// (RFC 8484).
+type https struct {
+	url       string
+	client    *http.Client
+	transport *http.Transport
+	open      connSet
+}
+
+// connSet knows the connections of a transport, which by itself would keep
+// one for a minute after the end when a question was given up on it.
+type connSet struct {
+	mu     sync.Mutex
+	conns  map[*trackedConn]struct{}
+	closed bool
+}
+
+type trackedConn struct {
+	net.Conn
+	set *connSet
+}
+
+func (s *connSet) add(c net.Conn) (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.Close()
+		return nil, errClosed
+	}
+	if s.conns == nil {
+		s.conns = map[*trackedConn]struct{}{}
+	}
+	t := &trackedConn{c, s}
+	s.conns[t] = struct{}{}
+	return t, nil
+}
+
+// Close closes the connection and forgets it.
+func (c *trackedConn) Close() error {
+	c.set.mu.Lock()
+	delete(c.set.conns, c)
+	c.set.mu.Unlock()
+	return c.Conn.Close()
+}
+
+func (s *connSet) closeAll() {
+	s.mu.Lock()
+	s.closed = true
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+func newHTTPS(s Spec, dial DialFunc, cfg *tls.Config) *https {
+	h := &https{}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := dialAny(ctx, dial, s.Addrs) // never a look-up of the host's name
+			if err != nil {
+				return nil, err
+			}
+			return h.open.add(c)
+		},
+		TLSClientConfig:        cfg,
+		TLSHandshakeTimeout:    dialTime,
+		ForceAttemptHTTP2:      true,
+		DisableCompression:     true,
+		MaxConnsPerHost:        maxHTTPConns,
+		MaxIdleConnsPerHost:    maxHTTPConns,
+		MaxResponseHeaderBytes: maxHeader,
+		IdleConnTimeout:        time.Minute,
+		// A connection that died without a word is found by a ping.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second, WriteByteTimeout: 2 * time.Second},
+	}
+	host := s.Host
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
+		host = "[" + host + "]"
+	}
+	if port := s.Addrs[0].Port(); port != 443 {
+		host += ":" + strconv.Itoa(int(port))
+	}
+	h.url, h.transport = "https://"+host+s.Path, t
+	h.client = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse // a resolver that sends us elsewhere is not the one the owner chose
+	}}
+	return h
+}
+
+func (h *https) close() {
+	h.transport.CloseIdleConnections()
+	h.open.closeAll()
+}
+
+func (h *https) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
+	b, err := pack(m, 0) // RFC 8484 §4.1: ID 0, so that caches on the way can work
+	if err != nil {
+		return nil, fmt.Errorf("pack: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}, "User-Agent": {""}} // an empty agent is not sent
+	resp, err := h.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("receive: %w", err)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("http status %d", resp.StatusCode)
+	case resp.Header.Get("Content-Type") != mediaType:
+		return nil, errors.New("the reply is not " + mediaType)
+	}
+	r, ok := accept(body, m, 0)
+	if !ok || len(body) > maxBody || r.Truncated {
+		return nil, errReply
+	}
+	ageOf(r, resp.Header.Get("Age"))
+	return r, nil
+}
+
+// ageOf lowers the TTLs by the time a reply spent in HTTP caches
+// (RFC 8484 §5.1).
+func ageOf(r *dns.Msg, header string) {
+	age, err := strconv.ParseUint(header, 10, 32)
+	if err != nil || age == 0 {
+		return
+	}
+	for _, section := range [][]dns.RR{r.Answer, r.Ns} {
+		for _, rr := range section {
+			h := rr.Header()
+			h.Ttl -= min(h.Ttl, uint32(age))
+		}
+	}
+}
