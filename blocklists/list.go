@@ -9,15 +9,21 @@ import (
 type Format string
 
 const (
-	Auto    Format = "auto"    // found out from the content; "" means the same
-	Native  Format = "native"  // nightlatch's own YAML
-	Hosts   Format = "hosts"   // 0.0.0.0 name name # comment
-	Domains Format = "domains" // a name a line, or *.name
-	Adblock Format = "adblock" // the part of AdGuard's syntax that speaks of names: ||name^, @@||name^
+	Auto     Format = "auto"     // found out from the content; "" means the same
+	Native   Format = "native"   // nightlatch's own YAML
+	Hosts    Format = "hosts"    // 0.0.0.0 name name # comment
+	Domains  Format = "domains"  // a name a line, or *.name
+	Wildcard Format = "wildcard" // *.name a line, which means name and all below it; a bare name means the same
+	Adblock  Format = "adblock"  // the part of AdGuard's syntax that speaks of names: ||name^, @@||name^
+	DNSMasq  Format = "dnsmasq"  // local=/name/, address=/name/0.0.0.0
+	RPZ      Format = "rpz"      // a response policy zone file
+	IP       Format = "ip"       // an address or CIDR a line
 )
 
 // Formats gives every format that can be asked for.
-func Formats() []Format { return []Format{Auto, Native, Hosts, Domains, Adblock} }
+func Formats() []Format {
+	return []Format{Auto, Native, Hosts, Domains, Wildcard, Adblock, DNSMasq, RPZ, IP}
+}
 
 // Source says what is known about a list before it is read.
 type Source struct {
@@ -42,6 +48,8 @@ type List struct {
 	records string
 	details []detail
 	count   int
+	dead    map[int]struct{}    // positions of records that the list itself cancels ($badfilter)
+	holes   map[string]struct{} // names that end the reach of the wildcards above them (RPZ)
 }
 
 // Len gives the number of rules, allows included.
@@ -51,14 +59,33 @@ func (l *List) Len() int { return l.count }
 // way: a list keeps them in a compact form.
 func (l *List) Rules() iter.Seq[Rule] {
 	return func(yield func(Rule) bool) {
-		for at := 0; at < len(l.records); {
-			r := readRecord(l.records, at)
-			at = r.end
+		for _, r := range l.each() {
 			if !yield(l.rule(r)) {
 				return
 			}
 		}
 	}
+}
+
+// each gives the records in force, with their positions.
+func (l *List) each() iter.Seq2[int, record] {
+	return func(yield func(int, record) bool) {
+		for at := 0; at < len(l.records); {
+			r := readRecord(l.records, at)
+			if _, dead := l.dead[at]; !dead && !yield(at, r) {
+				return
+			}
+			at = r.end
+		}
+	}
+}
+
+// detail gives what lies beside a record; nil when nothing does.
+func (l *List) detail(r record) *detail {
+	if r.detail < 0 {
+		return nil
+	}
+	return &l.details[r.detail]
 }
 
 func (l *List) rule(r record) Rule {
@@ -68,8 +95,10 @@ func (l *List) rule(r record) Rule {
 	} else {
 		rule.Domain = r.name
 	}
-	if r.detail >= 0 {
-		d := &l.details[r.detail]
+	if d := l.detail(r); d != nil {
+		if d.pattern != nil {
+			rule.Domain, rule.Match = "", Pattern
+		}
 		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
 	}
 	return rule
@@ -87,6 +116,9 @@ type Report struct {
 	Blocks    int       // rules that stop a name or an address
 	Allows    int       // rules that let one through
 	Addresses int       // how many of both are address rules
+	Patterns  int       // how many of both are patterns; they cost more to ask than names
+	Limited   int       // how many of both hold for some questions only: a type, a client, all but some names
+	Cancelled int       // rules of the list that the list itself takes back ($badfilter)
 	Ignored   []Ignored // what was not used, by reason; the most frequent first
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"nightlatch/blocklists/syntax"
 )
 
 // maxNative is the most a native list may weigh. It is read into a tree of
@@ -203,7 +205,7 @@ func (n *native) addEntry(r *entry) error {
 	if r.about != (detail{}) {
 		about = &r.about
 	}
-	if p, ok := parsePrefix(name); ok {
+	if p, ok := syntax.ParsePrefix(name); ok {
 		if r.match != nil {
 			return n.errorf(r.node, "an address has no match:")
 		}

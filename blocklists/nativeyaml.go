@@ -1,7 +1,6 @@
 package blocklists
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -165,5 +164,3 @@ func distance(a, b string) int {
 	}
 	return rows[len(a)%3][len(b)]
 }
-
-var errNotList = errors.New("not a list")

@@ -9,13 +9,19 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+
+	"nightlatch/blocklists/syntax"
 )
 
 const (
 	maxLine = 64 << 10  // bytes of a line; longer ones are left out and counted
 	maxSize = 512 << 20 // bytes of a list, decompressed: ten times the largest list met
 	window  = maxLine + 2<<10
+
+	reasonLong = "longer than 64 KiB"
 )
+
+var errNotList = errors.New("not a list")
 
 // parser reads one list.
 type parser struct {
@@ -24,9 +30,10 @@ type parser struct {
 	list   *List
 	report *Report
 	builder
-	bare Match // what a bare name means here
-	buf  [maxName]byte
-	key  [17]byte
+	text    []byte         // the line being read
+	cancels map[string]int // rules that the list takes back, by syntax.CancelKey
+	buf     [maxName]byte
+	key     [17]byte
 }
 
 // Parse reads a list. Every line that is not understood is left out whole and
@@ -58,6 +65,10 @@ func parse(src Source, file string, r io.Reader) (*List, error) {
 		return nil, fmt.Errorf("blocklists: %s: %w", file, err)
 	}
 	list.records, list.details, list.count = string(p.blob), p.details, p.count
+	p.cancel()
+	if p.report.Format == RPZ {
+		list.findHoles()
+	}
 	p.report.sortIgnored()
 	return list, nil
 }
@@ -71,38 +82,41 @@ func (p *parser) read(r io.Reader) error {
 	if err != nil && err != io.EOF {
 		return err
 	}
-	if err := refuse(head); err != nil {
-		return err
+	if why := syntax.Refuse(head); why != "" {
+		return fmt.Errorf("%w: %s", errNotList, why)
 	}
 	format := p.src.Format
 	if format == "" || format == Auto {
-		format, p.report.Detected = detect(head), true
+		format, p.report.Detected = Format(syntax.Detect(head)), true
 		if len(strings.TrimSpace(string(head))) == 0 && !p.src.Own {
 			return fmt.Errorf("%w: it is empty", errNotList)
 		}
 	}
 	p.report.Format = format
-	p.bare = bareMatch(format)
-	if p.src.Match != nil {
-		p.bare = *p.src.Match
+	if format == Native {
+		return p.readNative(in)
 	}
-	p.report.BareNames = p.bare
-	return p.readFormat(format, in)
+	return p.readLines(syntax.Format(format), in)
 }
 
-func (p *parser) readFormat(format Format, in *bufio.Reader) error {
-	line, ok := map[Format]func(int, []byte){
-		Hosts:   p.hostsLine,
-		Domains: p.domainsLine,
-		Adblock: p.adblockLine,
-	}[format]
-	switch {
-	case format == Native:
-		return p.readNative(in)
-	case !ok:
-		return fmt.Errorf("unknown format %q%s", format, meant(string(format), formatWords()...))
+// readLines reads a list of another program.
+func (p *parser) readLines(format syntax.Format, in *bufio.Reader) error {
+	var bare *syntax.Scope
+	if p.src.Match != nil {
+		s := syntax.Exact
+		if *p.src.Match == Subtree {
+			s = syntax.Subtree
+		}
+		bare = &s
 	}
-	if err := p.eachLine(in, line); err != nil {
+	lines := syntax.NewReader(format, bare, p.imported)
+	if lines == nil {
+		return fmt.Errorf("unknown format %q%s", clip(string(format)), meant(string(format), formatWords()...))
+	}
+	if p.report.BareNames = Exact; lines.Bare() == syntax.Subtree {
+		p.report.BareNames = Subtree
+	}
+	if err := p.eachLine(in, lines); err != nil {
 		return err
 	}
 	return p.understood()
@@ -115,7 +129,7 @@ func (p *parser) understood() error {
 		return nil
 	}
 	for _, i := range p.report.Ignored {
-		if i.Reason == reasonNotName && i.Count == p.report.IgnoredLines() {
+		if i.Reason == syntax.NotName && i.Count == p.report.IgnoredLines() {
 			e := i.Examples[0]
 			return fmt.Errorf("%w: none of its %d lines is a rule, the first is line %d, %q", errNotList, i.Count, e.Line, e.Text)
 		}
@@ -129,13 +143,6 @@ func formatWords() []string {
 		out = append(out, string(f))
 	}
 	return out
-}
-
-func bareMatch(f Format) Match {
-	if f == Native {
-		return Subtree
-	}
-	return Exact
 }
 
 // open undoes gzip and the byte-order mark and bounds the size.
@@ -173,21 +180,21 @@ func (b *bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// eachLine hands over every line without its end and its outer blanks.
-func (p *parser) eachLine(in *bufio.Reader, do func(line int, text []byte)) error {
+// eachLine reads every line and notes the ones that were left out.
+func (p *parser) eachLine(in *bufio.Reader, lines *syntax.Reader) error {
 	for {
 		text, err := in.ReadSlice('\n')
 		p.report.Bytes += int64(len(text))
 		if len(text) > 0 {
 			p.report.Lines++
 		}
-		if err == bufio.ErrBufferFull {
+		if len(text) > maxLine {
 			p.report.ignore(reasonLong, p.report.Lines, text[:maxText])
-			err = p.skipLine(in)
-		} else if text = trimBlanks(text); len(text) > maxLine {
-			p.report.ignore(reasonLong, p.report.Lines, text[:maxText])
+			if err == bufio.ErrBufferFull {
+				err = p.skipLine(in)
+			}
 		} else if len(text) > 0 {
-			do(p.report.Lines, text)
+			p.line(lines, text)
 		}
 		switch {
 		case p.full:
@@ -210,57 +217,133 @@ func (p *parser) skipLine(in *bufio.Reader) error {
 	}
 }
 
-// add keeps a rule and counts it.
-func (p *parser) add(line int, name, text []byte, flags byte, d *detail) {
-	if flags&flagAllow != 0 {
-		p.report.Allows++
-	} else {
-		p.report.Blocks++
+func (p *parser) line(lines *syntax.Reader, text []byte) {
+	p.text = trimEnds(text)
+	reason := lines.Line(text)
+	switch reason {
+	case "":
+	case syntax.Modifier + "badfilter":
+		if key, ok := syntax.Cancels(p.text); ok && len(p.text) <= maxText {
+			if p.cancels == nil {
+				p.cancels = map[string]int{}
+			}
+			p.cancels[key] = p.report.Lines
+			return
+		}
+		fallthrough
+	default:
+		p.report.ignore(reason, p.report.Lines, p.text)
 	}
-	p.builder.add(line, name, text, flags, d)
 }
 
-func (p *parser) addPrefix(line int, a netip.Prefix, text []byte, flags byte, d *detail) {
-	p.report.Addresses++
-	p.add(line, prefixKey(p.key[:0], a), text, flags&^flagMatch|byte(Address), d)
+// cancel takes back the rules that the list names in $badfilter lines.
+func (p *parser) cancel() {
+	if len(p.cancels) == 0 {
+		return
+	}
+	dead := map[int]struct{}{}
+	for at, r := range p.list.each() {
+		if _, ok := p.cancels[syntax.CancelKey(r.text)]; ok {
+			dead[at] = struct{}{}
+			p.tally(r.flags, p.list.detail(r), -1)
+		}
+	}
+	p.list.dead, p.report.Cancelled = dead, len(dead)
+	p.list.count -= len(dead)
 }
 
-// addName keeps an imported rule for a name that is still as written. It says
-// whether the name was one.
-func (p *parser) addName(line int, name, text []byte, m Match, flags byte, d *detail) bool {
-	n, err := foldName(p.buf[:], name)
+// imported keeps a rule that a line of the list holds.
+func (p *parser) imported(r syntax.Rule) bool {
+	flags := byte(0)
+	switch {
+	case r.Allow:
+		flags = flagAllow
+	case r.Action == syntax.Silence:
+		flags = byte(ActionDrop) << actionShift
+	default:
+		flags = byte(p.src.Action) << actionShift
+	}
+	if r.Exception {
+		flags |= flagException
+	}
+	if r.Important {
+		flags |= flagImportant
+	}
+	var d *detail
+	if r.Answer.IsValid() || r.Limits != nil || r.Pattern != nil {
+		d = &detail{Answer: r.Answer, limits: r.Limits, pattern: r.Pattern}
+		if !p.canonicalExcept(r.Limits) {
+			return false
+		}
+	}
+	switch r.Scope {
+	case syntax.Addr:
+		p.addPrefix(p.report.Lines, r.Prefix, p.text, flags, d)
+		return true
+	case syntax.Patterns:
+		p.add(p.report.Lines, []byte(r.Pattern.Key), p.text, flags, d)
+		return true
+	}
+	n, err := foldName(p.buf[:], r.Name)
 	if err != nil {
 		return false
 	}
-	p.add(line, p.buf[:n], text, p.blockFlags(flags)|byte(m), d)
+	p.add(p.report.Lines, p.buf[:n], p.text, flags|byte(scopes[r.Scope]), d)
 	return true
 }
 
-// blockFlags gives a block the action that was asked for its list.
-func (p *parser) blockFlags(flags byte) byte {
-	if flags&flagAllow == 0 {
-		flags |= byte(p.src.Action) << actionShift
+var scopes = [...]Match{syntax.Subtree: Subtree, syntax.Exact: Exact, syntax.Below: Below}
+
+// canonicalExcept brings the names a rule leaves out into the form they are
+// compared in. One that is no name makes the whole rule one to leave out.
+func (p *parser) canonicalExcept(l *syntax.Limits) bool {
+	if l == nil {
+		return true
 	}
-	return flags
+	for i, name := range l.Except {
+		c, err := Canonical(name)
+		if err != nil {
+			return false
+		}
+		l.Except[i] = c
+	}
+	return true
 }
 
-func trimBlanks(b []byte) []byte {
-	for len(b) > 0 && blank(b[0]) {
-		b = b[1:]
-	}
-	for len(b) > 0 && blank(b[len(b)-1]) {
-		b = b[:len(b)-1]
-	}
-	return b
+// add keeps a rule and counts it.
+func (p *parser) add(line int, name, text []byte, flags byte, d *detail) {
+	p.tally(flags, d, 1)
+	p.builder.add(line, name, text, flags, d)
 }
 
-func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
-
-// word cuts the first word off a line.
-func word(b []byte) (first, rest []byte) {
-	i := 0
-	for i < len(b) && !blank(b[i]) {
-		i++
+func (p *parser) tally(flags byte, d *detail, n int) {
+	if flags&flagAllow != 0 {
+		p.report.Allows += n
+	} else {
+		p.report.Blocks += n
 	}
-	return b[:i], trimBlanks(b[i:])
+	if Match(flags&flagMatch) == Address {
+		p.report.Addresses += n
+	}
+	if d != nil && d.pattern != nil {
+		p.report.Patterns += n
+	}
+	if d != nil && d.limits != nil {
+		p.report.Limited += n
+	}
+}
+
+func (p *parser) addPrefix(line int, a netip.Prefix, text []byte, flags byte, d *detail) {
+	p.add(line, prefixKey(p.key[:0], a), text, flags&^flagMatch|byte(Address), d)
+}
+
+func trimEnds(b []byte) []byte {
+	start, end := 0, len(b)
+	for start < end && b[start] <= ' ' {
+		start++
+	}
+	for start < end && b[end-1] <= ' ' {
+		end--
+	}
+	return b[start:end]
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"unicode/utf8"
+
+	"nightlatch/blocklists/syntax"
 )
 
 const (
@@ -48,6 +50,9 @@ const actionShift = 3
 type detail struct {
 	Category, Why, Breaks, Source string
 	Answer                        netip.Addr
+
+	pattern *syntax.Pattern // the rule is a pattern; its record is named by the pattern's key
+	limits  *syntax.Limits  // when the rule holds; nil is always
 }
 
 // record is one rule, decoded; its strings are parts of the list's records.
@@ -198,24 +203,4 @@ func keyPrefix(key string) netip.Prefix {
 	}
 	a, _ := netip.AddrFromSlice([]byte(key[:n]))
 	return netip.PrefixFrom(a, int(key[n]))
-}
-
-// parsePrefix reads an address or a CIDR. Bits beyond the length are masked
-// away, IPv4 in IPv6 becomes IPv4; zones are refused.
-func parsePrefix(s string) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), true
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	if p.Addr().Is4In6() {
-		if p.Bits() < 96 {
-			return netip.Prefix{}, false
-		}
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p.Masked(), true
 }

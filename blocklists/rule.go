@@ -15,6 +15,10 @@
 //  4. everything else: the most specific rule (the longer name; on the same
 //     name the exact rule before the subtree), and on a tie allow before block.
 //
+// A pattern counts for as long as the whole labels it must end with: *x.ads.example
+// for ads.example. In an RPZ zone a name of its own ends the reach of a wildcard
+// above it, as in the DNS (RFC 4592 §3.3.1).
+//
 // Rules that are still equal are decided by the order of the lists, then of
 // the lines, so that the same lists always name the same rule.
 package blocklists
@@ -29,10 +33,11 @@ const (
 	Exact                // this name alone
 	Below                // every name below it, not the name itself: *.name
 	Address              // no name: addresses, see Rule.Prefix
+	Pattern              // no one name: a wildcard inside it, a fragment, a regular expression; see Rule.Text
 )
 
-// String gives the word used in lists and messages: subtree, exact, below or
-// address.
+// String gives the word used in lists and messages: subtree, exact, below,
+// address or pattern.
 func (m Match) String() string {
 	switch m {
 	case Subtree:
@@ -41,8 +46,10 @@ func (m Match) String() string {
 		return "exact"
 	case Below:
 		return "below"
+	case Address:
+		return "address"
 	}
-	return "address"
+	return "pattern"
 }
 
 // Action is what a rule wants done with a name it stops. The zero value leaves
@@ -76,7 +83,7 @@ type Rule struct {
 	List     string       // short name of the list, as in the config: "xiaomi"
 	Line     int          // 1-based line in the list's file
 	Text     string       // the rule as written, at most 200 bytes
-	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule
+	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule and a pattern
 	Prefix   netip.Prefix // address rules only: the addresses meant, a single one as /32 or /128
 	Match    Match
 	Allow    bool       // an exception: the name is wanted

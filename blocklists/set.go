@@ -2,7 +2,8 @@ package blocklists
 
 import (
 	"math/rand/v2"
-	"net/netip"
+
+	"nightlatch/blocklists/syntax"
 )
 
 // Set is several lists, compiled for questions. It is immutable and safe for
@@ -16,6 +17,16 @@ type Set struct {
 	bits4 []uint8 // lengths of the IPv4 prefixes that occur, the longest first
 	bits6 []uint8
 	count int
+
+	keyed map[string][]found // patterns by their key; nil when there are none
+	loose []found            // patterns without a key
+}
+
+// found is a pattern of the Set.
+type found struct {
+	pattern *syntax.Pattern
+	list    int
+	ref     uint32
 }
 
 // ListInfo says what a Set took from a list.
@@ -28,8 +39,8 @@ type ListInfo struct {
 }
 
 // Compile makes a Set of lists. Their order decides between rules that are
-// otherwise equal. The lists stay shared with the Set and are not copied. Lists
-// whose records would pass 4 GiB together are left out and told in their
+// otherwise equal. The lists stay shared with the Set and are not copied. A list
+// whose records would take all of them past 4 GiB is left out and told in its
 // [ListInfo], with Rules 0; no real collection comes near.
 func Compile(lists ...*List) *Set {
 	s := &Set{base: []uint32{0}}
@@ -64,11 +75,16 @@ func lengths(have *[129]bool) []uint8 {
 	return out
 }
 
-// insert puts every rule of one list into the tables.
+// insert puts every rule of one list where it can be found.
 func (s *Set) insert(i int, have4, have6 *[129]bool) {
-	records := s.lists[i].records
-	for at := 0; at < len(records); {
-		r := readRecord(records, at)
+	l := s.lists[i]
+	for at, r := range l.each() {
+		ref := s.base[i] + uint32(at)
+		if d := l.detail(r); d != nil && d.pattern != nil {
+			s.insertPattern(found{d.pattern, i, ref})
+			s.infos[i].Rules++
+			continue
+		}
 		t := &s.names
 		if r.match() == Address {
 			t = &s.addrs
@@ -78,16 +94,27 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 				have6[p.Bits()] = true
 			}
 		}
-		if s.put(t, i, s.base[i]+uint32(at), r) {
+		if s.put(t, i, ref, r) {
 			s.infos[i].Rules++
 		} else {
 			s.infos[i].Duplicates++
 		}
-		at = r.end
 	}
 }
 
-// put gives a record its slot, unless its list has said the same before.
+func (s *Set) insertPattern(f found) {
+	if s.keyed == nil {
+		s.keyed = map[string][]found{}
+	}
+	if f.pattern.Key == "" {
+		s.loose = append(s.loose, f)
+	} else {
+		s.keyed[f.pattern.Key] = append(s.keyed[f.pattern.Key], f)
+	}
+}
+
+// put gives a record its slot, unless its list has said the same before. Rules
+// with a detail are kept even then: their limits may differ.
 func (s *Set) put(t *table, list int, ref uint32, r record) bool {
 	h := t.hash(r.name)
 	i := t.home(h)
@@ -95,7 +122,7 @@ func (s *Set) put(t *table, list int, ref uint32, r record) bool {
 		if t.slots[i]>>32 != h>>32 {
 			continue
 		}
-		if l, old := s.at(uint32(t.slots[i]) - 1); l == list && old.name == r.name && old.flags&^flagDetail == r.flags&^flagDetail {
+		if l, old := s.at(uint32(t.slots[i]) - 1); l == list && old.name == r.name && s.lists[list].same(old, r) {
 			return false
 		}
 	}
@@ -103,6 +130,15 @@ func (s *Set) put(t *table, list int, ref uint32, r record) bool {
 	word, mask := t.bit(h)
 	t.filter[word] |= mask
 	return true
+}
+
+// same says whether two records of one name ask for the same in every case.
+func (l *List) same(a, b record) bool {
+	if a.flags&^flagDetail != b.flags&^flagDetail {
+		return false
+	}
+	da, db := l.detail(a), l.detail(b)
+	return (da == nil || da.limits == nil) && (db == nil || db.limits == nil)
 }
 
 // at finds a record and its list by position.
@@ -124,160 +160,3 @@ func (s *Set) Len() int { return s.count }
 
 // Lists tells what the Set is made of, in the order of Compile.
 func (s *Set) Lists() []ListInfo { return append([]ListInfo(nil), s.infos...) }
-
-// best is the rule that wins so far.
-type best struct {
-	rank uint64 // 0: none yet
-	ref  uint32
-	list int
-	rule record
-}
-
-// Match gives the rule that decides about a name among the selected lists; its
-// Allow says how. The name may have upper-case letters and a final dot. A name
-// that is none has no rule. Match does not allocate for ASCII names.
-func (s *Set) Match(name string, in Selection) (Rule, bool) {
-	if len(name) > 0 && name[len(name)-1] == '.' {
-		name = name[:len(name)-1]
-	}
-	if len(name) == 0 || len(name) > maxName {
-		return s.matchUnicode(name, in)
-	}
-	var buf [maxName]byte
-	var b best
-	h, n := s.names.seed, len(name)
-	for i := n - 1; i >= 0; i-- {
-		c := name[i]
-		switch {
-		case c == '.':
-			s.probe(&s.names, finish(h), buf[i+1:n], false, in, &b)
-		case 'A' <= c && c <= 'Z':
-			c += 'a' - 'A'
-		case c >= 0x80:
-			return s.matchUnicode(name, in)
-		}
-		buf[i] = c
-		h = step(h, c)
-	}
-	s.probe(&s.names, finish(h), buf[:n], true, in, &b)
-	return s.verdict(&b)
-}
-
-// matchUnicode asks again with the A-labels of a name. A name on the wire is
-// not checked further: characters that no rule has, such as the * of a
-// wildcard, are no reason not to look at its parents.
-func (s *Set) matchUnicode(name string, in Selection) (Rule, bool) {
-	ascii, err := Canonical(name)
-	if err != nil || ascii == name {
-		return Rule{}, false
-	}
-	return s.Match(ascii, in)
-}
-
-// MatchAddr is Match for an address, as it stands in an answer or as a flow
-// has it. IPv4 in IPv6 is taken as IPv4. The longest prefix is the most specific.
-func (s *Set) MatchAddr(a netip.Addr, in Selection) (Rule, bool) {
-	var b best
-	var key [17]byte
-	a = a.Unmap().WithZone("")
-	lens := s.bits6
-	if a.Is4() {
-		lens = s.bits4
-	}
-	for _, bits := range lens {
-		p, err := a.Prefix(int(bits))
-		if err != nil {
-			return Rule{}, false // not an address at all
-		}
-		k := rawKey(&key, p)
-		h := s.addrs.seed
-		for i := len(k) - 1; i >= 0; i-- {
-			h = step(h, k[i])
-		}
-		s.probe(&s.addrs, finish(h), k, true, in, &b)
-	}
-	return s.verdict(&b)
-}
-
-// rawKey is prefixKey without a slice that could move to the heap.
-func rawKey(key *[17]byte, p netip.Prefix) []byte {
-	if p.Addr().Is4() {
-		a := p.Addr().As4()
-		copy(key[:], a[:])
-		key[4] = byte(p.Bits())
-		return key[:5]
-	}
-	a := p.Addr().As16()
-	copy(key[:], a[:])
-	key[16] = byte(p.Bits())
-	return key[:]
-}
-
-func (s *Set) verdict(b *best) (Rule, bool) {
-	if b.rank == 0 {
-		return Rule{}, false
-	}
-	return s.lists[b.list].rule(b.rule), true
-}
-
-// probe looks at every rule for one suffix of a name; whole says that the
-// suffix is the name itself.
-func (s *Set) probe(t *table, h uint64, suffix []byte, whole bool, in Selection, b *best) {
-	if t.absent(h) {
-		return
-	}
-	for i := t.home(h); t.slots[i] != 0; i = t.next(i) {
-		if t.slots[i]>>32 != h>>32 {
-			continue
-		}
-		ref := uint32(t.slots[i]) - 1
-		list, r := s.at(ref)
-		if r.name != string(suffix) || !covers(r.match(), whole) || !in.has(list) {
-			continue
-		}
-		rank := s.rank(list, r)
-		if rank > b.rank || rank == b.rank && ref < b.ref {
-			*b = best{rank, ref, list, r}
-		}
-	}
-}
-
-func covers(m Match, whole bool) bool {
-	switch m {
-	case Exact:
-		return whole
-	case Below:
-		return !whole
-	}
-	return true
-}
-
-// rank orders the rules that speak about one name, as the package comment
-// says: own lists, then importance and exceptions, then length, then exact,
-// then allow. It is never 0.
-func (s *Set) rank(list int, r record) uint64 {
-	rank := uint64(1)
-	if s.lists[list].Own {
-		rank |= 1 << 63
-	}
-	switch r.flags & (flagException | flagImportant) {
-	case flagException | flagImportant:
-		rank |= 3 << 32
-	case flagImportant:
-		rank |= 2 << 32
-	case flagException:
-		rank |= 1 << 32
-	}
-	size := len(r.name)
-	if r.match() == Address {
-		size = int(r.name[size-1]) // the length of the prefix
-	}
-	rank |= uint64(size) << 8
-	if r.match() == Exact {
-		rank |= 4
-	}
-	if r.allow() {
-		rank |= 2
-	}
-	return rank
-}

@@ -1,0 +1,58 @@
+package blocklists
+
+// findHoles notes the names of a zone that end the reach of a wildcard above
+// them: in the DNS, and so in an RPZ zone, *.example says nothing about what is
+// below a name that the zone has itself (RFC 4592 §3.3.1). Names that exist only
+// because there is something below them are not looked for.
+func (l *List) findHoles() {
+	wild := map[string]struct{}{}
+	for _, r := range l.each() {
+		if r.match() == Below {
+			wild[r.name] = struct{}{}
+		}
+	}
+	for _, r := range l.each() {
+		if r.match() != Exact {
+			continue
+		}
+		if _, own := wild[r.name]; own {
+			continue
+		}
+		for _, above := range parents(r.name) {
+			if _, ok := wild[above]; ok {
+				if l.holes == nil {
+					l.holes = map[string]struct{}{}
+				}
+				l.holes[r.name] = struct{}{}
+				break
+			}
+		}
+	}
+}
+
+// parents gives the names above a name, the nearest first.
+func parents(name string) []string {
+	var out []string
+	for i := range len(name) {
+		if name[i] == '.' {
+			out = append(out, name[i+1:])
+		}
+	}
+	return out
+}
+
+// shadowed says whether one of the list's own names lies between a wildcard at
+// the last size bytes of a name and the name.
+func (l *List) shadowed(name []byte, size int) bool {
+	if len(l.holes) == 0 {
+		return false
+	}
+	for i := 0; i < len(name)-size-1; i++ {
+		if name[i] == '.' {
+			if _, ok := l.holes[string(name[i+1:])]; ok {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,235 @@
+package blocklists
+
+import (
+	"net/netip"
+
+	"nightlatch/blocklists/syntax"
+)
+
+// Query is a question to a Set. Only Name is needed. Some imported rules hold
+// for certain types, clients or tags only: where the query does not say, they do
+// not hold, and rules for all but certain ones do.
+type Query struct {
+	Name   string     // upper-case letters and a final dot are fine
+	Type   uint16     // DNS type (IANA, DNS Parameters); 0 is not known
+	Client string     // the owner's name for the device
+	Addr   netip.Addr // the device's address
+	Tags   []string   // AdGuard's client tags: device_phone, os_android, ...
+}
+
+// asked is what is asked. It is kept apart from best, whose contents are handed
+// out, so that the compiler can leave it on the stack.
+type asked struct {
+	in   Selection
+	name []byte // canonical
+	more *syntax.Question
+}
+
+// best is the rule that wins so far.
+type best struct {
+	rank uint64 // 0: none yet
+	ref  uint32
+	list int
+	rule record
+}
+
+// Match gives the rule that decides about a name among the selected lists; its
+// Allow says how. The name may have upper-case letters and a final dot. A name
+// that is none has no rule. Match does not allocate for ASCII names.
+func (s *Set) Match(name string, in Selection) (Rule, bool) {
+	return s.match(name, &syntax.Question{}, in)
+}
+
+// Ask is Match for a question of which more is known.
+func (s *Set) Ask(q Query, in Selection) (Rule, bool) {
+	return s.match(q.Name, &syntax.Question{Type: q.Type, Client: q.Client, Addr: q.Addr, Tags: q.Tags}, in)
+}
+
+func (s *Set) match(name string, q *syntax.Question, in Selection) (Rule, bool) {
+	if len(name) > 0 && name[len(name)-1] == '.' {
+		name = name[:len(name)-1]
+	}
+	var buf [maxName]byte
+	if len(name) == 0 || len(name) > maxName || !lower(buf[:], name) {
+		// A name on the wire is not checked further: characters that no rule
+		// has, such as the * of a wildcard, are no reason to miss its parents.
+		ascii, err := Canonical(name)
+		if err != nil || len(ascii) > maxName || !lower(buf[:], ascii) {
+			return Rule{}, false
+		}
+		name = ascii
+	}
+	n := len(name)
+	a := asked{in, buf[:n], q}
+	var b best
+	h := s.names.seed
+	for i := n - 1; i >= 0; i-- {
+		if buf[i] == '.' {
+			s.probe(&s.names, finish(h), buf[i+1:n], &a, &b)
+		}
+		h = step(h, buf[i])
+	}
+	s.probe(&s.names, finish(h), buf[:n], &a, &b)
+	if s.keyed != nil {
+		s.probePatterns(&a, &b)
+	}
+	return s.verdict(&b)
+}
+
+// lower copies an ASCII name in lower case; it refuses others.
+func lower(dst []byte, name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		} else if c >= 0x80 {
+			return false
+		}
+		dst[i] = c
+	}
+	return true
+}
+
+// MatchAddr is Match for an address, as it stands in an answer or as a flow
+// has it. IPv4 in IPv6 is taken as IPv4. The longest prefix is the most specific.
+func (s *Set) MatchAddr(a netip.Addr, in Selection) (Rule, bool) {
+	var key [17]byte
+	all := asked{in: in, more: &syntax.Question{}}
+	var b best
+	a = a.Unmap().WithZone("")
+	lens := s.bits6
+	if a.Is4() {
+		lens = s.bits4
+	}
+	for _, bits := range lens {
+		p, err := a.Prefix(int(bits))
+		if err != nil {
+			return Rule{}, false // not an address at all
+		}
+		k := rawKey(&key, p)
+		h := s.addrs.seed
+		for i := len(k) - 1; i >= 0; i-- {
+			h = step(h, k[i])
+		}
+		s.probe(&s.addrs, finish(h), k, &all, &b)
+	}
+	return s.verdict(&b)
+}
+
+// rawKey is prefixKey without a slice that could move to the heap.
+func rawKey(key *[17]byte, p netip.Prefix) []byte {
+	if p.Addr().Is4() {
+		a := p.Addr().As4()
+		copy(key[:], a[:])
+		key[4] = byte(p.Bits())
+		return key[:5]
+	}
+	a := p.Addr().As16()
+	copy(key[:], a[:])
+	key[16] = byte(p.Bits())
+	return key[:]
+}
+
+func (s *Set) verdict(b *best) (Rule, bool) {
+	if b.rank == 0 {
+		return Rule{}, false
+	}
+	return s.lists[b.list].rule(b.rule), true
+}
+
+// probe looks at every rule whose name is suffix, a part of the name asked or
+// all of it.
+func (s *Set) probe(t *table, h uint64, suffix []byte, a *asked, b *best) {
+	if t.absent(h) {
+		return
+	}
+	for i := t.home(h); t.slots[i] != 0; i = t.next(i) {
+		if t.slots[i]>>32 != h>>32 {
+			continue
+		}
+		ref := uint32(t.slots[i]) - 1
+		list, r := s.at(ref)
+		if r.name == string(suffix) && a.in.has(list) && s.lists[list].covers(r, a) {
+			s.better(b, list, ref, r)
+		}
+	}
+}
+
+// probePatterns looks at the patterns, first those that can be found by how the
+// name ends.
+func (s *Set) probePatterns(a *asked, b *best) {
+	for i := range a.name {
+		if i == 0 || a.name[i-1] == '.' {
+			for _, f := range s.keyed[string(a.name[i:])] {
+				s.tryPattern(f, a, b)
+			}
+		}
+	}
+	for _, f := range s.loose {
+		s.tryPattern(f, a, b)
+	}
+}
+
+func (s *Set) tryPattern(f found, a *asked, b *best) {
+	if !a.in.has(f.list) || !f.pattern.Find(a.name) {
+		return
+	}
+	_, r := s.at(f.ref)
+	if d := s.lists[f.list].detail(r); d.limits == nil || d.limits.Hold(a.name, a.more) {
+		s.better(b, f.list, f.ref, r)
+	}
+}
+
+// covers says whether a rule whose name is the name asked, or above it, speaks
+// about it.
+func (l *List) covers(r record, a *asked) bool {
+	switch r.match() {
+	case Exact:
+		if len(r.name) != len(a.name) {
+			return false
+		}
+	case Below:
+		if len(r.name) == len(a.name) || l.shadowed(a.name, len(r.name)) {
+			return false
+		}
+	}
+	d := l.detail(r)
+	return d == nil || d.limits == nil || d.limits.Hold(a.name, a.more)
+}
+
+func (s *Set) better(b *best, list int, ref uint32, r record) {
+	rank := s.rank(list, r)
+	if rank > b.rank || rank == b.rank && ref < b.ref {
+		b.rank, b.ref, b.list, b.rule = rank, ref, list, r
+	}
+}
+
+// rank orders the rules that speak about one name, as the package comment
+// says: own lists, then importance and exceptions, then length, then exact,
+// then allow. It is never 0.
+func (s *Set) rank(list int, r record) uint64 {
+	rank := uint64(1)
+	if s.lists[list].Own {
+		rank |= 1 << 63
+	}
+	switch r.flags & (flagException | flagImportant) {
+	case flagException | flagImportant:
+		rank |= 3 << 32
+	case flagImportant:
+		rank |= 2 << 32
+	case flagException:
+		rank |= 1 << 32
+	}
+	size := len(r.name)
+	if r.match() == Address {
+		size = int(r.name[size-1]) // the length of the prefix
+	}
+	rank |= uint64(size) << 8
+	if r.match() == Exact {
+		rank |= 4
+	}
+	if r.allow() {
+		rank |= 2
+	}
+	return rank
+}

@@ -1,0 +1,193 @@
+package syntax
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+)
+
+// maxValues bounds what a modifier may name: published rules name up to 57 domains.
+const maxValues = 1024
+
+// modifiers reads what follows the dollar sign into the rule. One that is not
+// about names makes the rule one to leave out.
+func modifiers(rule *Rule, list []byte) (reason string) {
+	for _, m := range split(string(list), ',') {
+		name, value, has := strings.Cut(strings.TrimSpace(m), "=")
+		switch name {
+		case "important":
+			rule.Important = true
+			continue
+		case "denyallow", "dnstype", "client", "ctag":
+		default:
+			return Modifier + modifierWord(name)
+		}
+		if rule.Limits == nil {
+			rule.Limits = &Limits{}
+		}
+		if !has || !rule.Limits.set(name, value) {
+			return BadValue + name
+		}
+	}
+	return ""
+}
+
+// modifierWord shortens a modifier to what a report can group by.
+func modifierWord(name string) string {
+	name = strings.TrimPrefix(name, "~")
+	for i := range len(name) {
+		if c := name[i]; c != '-' && !letterOrDigit(c) {
+			return "unknown"
+		}
+	}
+	if len(name) == 0 || len(name) > 20 {
+		return "unknown"
+	}
+	return name
+}
+
+// split cuts at a separator that no backslash stands before; the backslash stays.
+func split(s string, sep byte) []string {
+	var out []string
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\':
+			i++
+		case s[i] == sep:
+			out = append(out, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(out, s[start:])
+}
+
+func (l *Limits) set(name, value string) bool {
+	values := split(value, '|')
+	if len(values) > maxValues {
+		return false
+	}
+	for _, v := range values {
+		not := strings.HasPrefix(v, "~")
+		v = strings.TrimPrefix(v, "~")
+		ok := v != ""
+		switch name {
+		case "denyallow":
+			ok = ok && !not && nameLike(v) && strings.Contains(v, ".")
+			l.Except = append(l.Except, strings.ToLower(v))
+		case "dnstype":
+			var t uint16
+			t, ok = typeCode(v)
+			add(&l.Types, &l.NotTypes, t, not)
+		case "client":
+			add(&l.Clients, &l.NotClients, client(v), not)
+		case "ctag":
+			add(&l.Tags, &l.NotTags, v, not)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func add[T any](yes, no *[]T, v T, not bool) {
+	if not {
+		yes = no
+	}
+	*yes = append(*yes, v)
+}
+
+// client reads an address, a network, or a name, which may be in quotes.
+func client(v string) Client {
+	if p, ok := ParsePrefix(v); ok {
+		return Client{Net: p}
+	}
+	if n := len(v); n > 1 && (v[0] == '\'' || v[0] == '"') && v[n-1] == v[0] {
+		v = v[1 : n-1]
+	}
+	var out strings.Builder
+	for i := 0; i < len(v); i++ {
+		if v[i] == '\\' && i+1 < len(v) {
+			i++
+		}
+		out.WriteByte(v[i])
+	}
+	return Client{Name: out.String()}
+}
+
+// typeCode knows the DNS types that lists can ask for (IANA, DNS Parameters).
+func typeCode(s string) (uint16, bool) {
+	code, ok := map[string]uint16{
+		"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "RP": 17, "AAAA": 28, "LOC": 29,
+		"SRV": 33, "NAPTR": 35, "CERT": 37, "DNAME": 39, "OPT": 41, "DS": 43, "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48,
+		"NSEC3": 50, "TLSA": 52, "SMIMEA": 53, "CDS": 59, "CDNSKEY": 60, "OPENPGPKEY": 61, "SVCB": 64, "HTTPS": 65,
+		"SPF": 99, "ANY": 255, "URI": 256, "CAA": 257,
+	}[strings.ToUpper(s)]
+	return code, ok
+}
+
+func (l *Limits) holdType(q *Question) bool {
+	if len(l.Types) > 0 { // as AdGuard: what is asked for decides, and ~ beside it says nothing
+		return slices.Contains(l.Types, q.Type)
+	}
+	return !slices.Contains(l.NotTypes, q.Type)
+}
+
+func (l *Limits) holdClient(q *Question) bool {
+	for _, c := range l.NotClients {
+		if c.is(q) {
+			return false
+		}
+	}
+	return len(l.Clients) == 0 || slices.ContainsFunc(l.Clients, func(c Client) bool { return c.is(q) })
+}
+
+func (c *Client) is(q *Question) bool {
+	if c.Net.IsValid() {
+		return q.Addr.IsValid() && c.Net.Contains(q.Addr.Unmap().WithZone(""))
+	}
+	return q.Client != "" && c.Name == q.Client
+}
+
+func (l *Limits) holdTags(q *Question) bool {
+	has := func(t string) bool { return slices.Contains(q.Tags, t) }
+	if slices.ContainsFunc(l.NotTags, has) {
+		return false
+	}
+	return len(l.Tags) == 0 || slices.ContainsFunc(l.Tags, has)
+}
+
+// Cancels says whether a line is a rule that cancels another ($badfilter), and
+// gives that other in the form of CancelKey.
+func Cancels(text []byte) (key string, ok bool) {
+	if !bytes.Contains(text, []byte("badfilter")) {
+		return "", false
+	}
+	pattern, mods := cancelParts(string(text))
+	i := slices.Index(mods, "badfilter")
+	if i < 0 {
+		return "", false
+	}
+	return pattern + "$" + strings.Join(slices.Delete(mods, i, i+1), ","), true
+}
+
+// CancelKey is the form in which a rule and what cancels it are compared: the
+// pattern as written, and the modifiers in order.
+func CancelKey(text string) string {
+	pattern, mods := cancelParts(text)
+	return pattern + "$" + strings.Join(mods, ",")
+}
+
+func cancelParts(text string) (pattern string, mods []string) {
+	i := strings.LastIndexByte(text, '$')
+	if i < 0 {
+		return strings.TrimSpace(text), nil
+	}
+	mods = split(text[i+1:], ',')
+	for j, m := range mods {
+		mods[j] = strings.TrimSpace(m)
+	}
+	slices.Sort(mods)
+	return strings.TrimSpace(text[:i]), mods
+}
