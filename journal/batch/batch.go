@@ -9,7 +9,6 @@ package batch
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -34,6 +33,10 @@ type Options[E any] struct {
 	// Refused says that trying the same batch again is pointless. The batch is
 	// dropped and counted. Nil means that every failure may pass.
 	Refused func(error) bool
+
+	// Failing is why the store did not work before the writer was made, if it did
+	// not: then Changed is told when it works again, and not that it fails.
+	Failing error
 
 	// Changed is told when writing begins to fail (err is why) and when it works
 	// again (err is nil). It is called by the writing goroutine and may Put.
@@ -86,7 +89,7 @@ func New[E any](store Store[E], o Options[E]) *Writer[E] {
 	if o.Changed == nil {
 		o.Changed = func(error) {}
 	}
-	return &Writer[E]{store: store, o: o, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+	return &Writer[E]{store: store, o: o, err: o.Failing, wake: make(chan struct{}, 1), full: make(chan struct{}, 1)}
 }
 
 func fill[T int | int64 | time.Duration](v *T, def T) {
@@ -216,7 +219,7 @@ func (w *Writer[E]) writeOne(ctx context.Context) (left int, err error) {
 		return 0, nil
 	}
 	err = w.store.Write(ctx, w.held)
-	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if err != nil && ctx.Err() != nil {
 		return len(w.held), err // told to end: no failure of the store
 	}
 	refused := err != nil && w.o.Refused(err)

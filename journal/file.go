@@ -1,0 +1,259 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	// checkWithin bounds the integrity check at open, so that a large journal on
+	// a slow card does not hold up the phones. A check that did not finish is
+	// finished in the background by Run.
+	checkWithin = time.Second
+
+	busyWait = 5 * time.Second // for a lock another process holds: a reader's checkpoint, a backup
+	walPages = 2000            // checkpoint about every 8 MiB of log
+	readers  = 4               // connections that read at a time
+)
+
+// The SQLite result codes that lead somewhere (sqlite.org/rescode.html).
+const (
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeIOErr    = 10
+	codeCorrupt  = 11
+	codeFull     = 13
+	codeCantOpen = 14
+	codeNotADB   = 26
+)
+
+// code gives the primary result code in err, 0 when there is none. The driver
+// is not ours to import: it enters by cmd/nightlatch.
+func code(err error) int {
+	var c interface {
+		error
+		Code() int
+	}
+	if errors.As(err, &c) {
+		return c.Code() & 0xFF
+	}
+	return 0
+}
+
+// errDamaged is found before or after the driver looks at the file.
+var errDamaged = errors.New("not a whole database file")
+
+func damaged(err error) bool {
+	c := code(err)
+	return errors.Is(err, errDamaged) || c == codeCorrupt || c == codeNotADB
+}
+
+// plainly puts the usual troubles of a disk into words.
+func plainly(err error) string {
+	switch c := code(err); {
+	case c == codeFull:
+		return "the disk is full"
+	case c == codeReadOnly || errors.Is(err, fs.ErrPermission):
+		return "the file or its folder may not be written"
+	case c == codeBusy:
+		return "another program holds the file locked"
+	case c == codeIOErr:
+		return "the disk reports an error (" + err.Error() + ")"
+	case c == codeCantOpen:
+		return "the file cannot be opened; is its folder there and writable?"
+	}
+	return err.Error()
+}
+
+// dsn names the file as a URI, in which a path may hold any character.
+func dsn(path string, readOnly, immutable bool) string {
+	p, err := filepath.Abs(path)
+	if err != nil {
+		p = path
+	}
+	p = filepath.ToSlash(p)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // C:/...
+	}
+	q := "_pragma=" + url.QueryEscape(fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds()))
+	if readOnly {
+		// query_only: a reader must not even checkpoint. 2 MiB of cache for each of them.
+		q += "&mode=ro&_pragma=query_only(1)&_pragma=cache_size(-2048)&_pragma=temp_store(2)"
+	}
+	if immutable {
+		q += "&immutable=1"
+	}
+	return (&url.URL{Scheme: "file", Path: p, RawQuery: q}).String()
+}
+
+// writerPragmas are set on the one connection that writes, in this order.
+func writerPragmas() []string {
+	return []string{
+		// Free pages can be given back to the disk step by step: retention by size
+		// means the size of the file. Only possible before the first table.
+		"auto_vacuum = INCREMENTAL",
+		// Readers never wait for the writer, nor the writer for readers, and a
+		// commit is one append.
+		"journal_mode = WAL",
+		// With WAL, NORMAL syncs at checkpoints alone: a power cut may take back the
+		// last commits, never the file. A killed process loses nothing committed.
+		"synchronous = NORMAL",
+		// What is deleted is overwritten with zeros: forgetting is the point.
+		"secure_delete = ON",
+		// Sorting happens in memory: private life is not spilled to /tmp.
+		"temp_store = MEMORY",
+		// Bytes of a damaged page are noticed when it is read, not when they crash.
+		"cell_size_check = ON",
+		// No function of a tampered schema runs.
+		"trusted_schema = OFF",
+		"cache_size = -8192", // 8 MiB: the hot ends of all tables and the question index
+		fmt.Sprintf("wal_autocheckpoint = %d", walPages),
+		// After a long reader let the log grow, it shrinks back.
+		"journal_size_limit = 8388608",
+	}
+}
+
+// checkHeader finds damage that SQLite would take for an empty file and
+// overwrite: a file cut to a stump, or cut to nothing beside a log with content.
+func checkHeader(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, 512) // the smallest page
+	n, err := io.ReadFull(f, head)
+	if n == 0 && err == io.EOF {
+		if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
+			return fmt.Errorf("%w: empty beside a log with content", errDamaged)
+		}
+		return nil // a new file
+	}
+	if n < len(head) || !bytes.HasPrefix(head, []byte("SQLite format 3\x00")) {
+		return errDamaged
+	}
+	return nil
+}
+
+// prepareFile makes the file and its folder, readable by the owner alone.
+// SQLite gives the log the mode of the file.
+func prepareFile(path string) error {
+	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
+		return &versionError{fmt.Sprintf("%s is not a file; move it away or choose another path", path)}
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// openWriter opens the file for writing: header, PRAGMAs, version, integrity.
+// checked is false when the integrity check did not finish in time.
+func openWriter(ctx context.Context, driver, path string) (db *sql.DB, c *sql.Conn, checked bool, err error) {
+	if err := prepareFile(path); err != nil {
+		return nil, nil, false, err
+	}
+	if err := checkHeader(path); err != nil {
+		return nil, nil, false, err
+	}
+	db, err = sql.Open(driver, dsn(path, false, false))
+	if err != nil {
+		return nil, nil, false, err
+	}
+	db.SetMaxOpenConns(1)
+	c, checked, err = setUp(ctx, db)
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, false, err
+	}
+	return db, c, checked, nil
+}
+
+func setUp(ctx context.Context, db *sql.DB) (c *sql.Conn, checked bool, err error) {
+	c, err = db.Conn(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() {
+		if err != nil {
+			_ = c.Close()
+		}
+	}()
+	if _, err = version(ctx, c); err != nil {
+		return nil, false, err // before any PRAGMA writes to a file that is not ours
+	}
+	for _, p := range writerPragmas() {
+		if _, err = c.ExecContext(ctx, "PRAGMA "+p); err != nil {
+			return nil, false, fmt.Errorf("pragma %s: %w", p, err)
+		}
+	}
+	short, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	err = integrity(short, c)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = nil
+	} else {
+		checked = true
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return c, checked, migrate(ctx, c)
+}
+
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// integrity reads the whole file and errs with errDamaged at the first fault.
+func integrity(ctx context.Context, q querier) error {
+	var first string
+	if err := q.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&first); err != nil {
+		return err
+	}
+	if first != "ok" {
+		// SQLite's report may have several lines: the first one is enough.
+		line, _, _ := strings.Cut(strings.TrimPrefix(first, "*** in database main ***\n"), "\n")
+		return fmt.Errorf("%w: %s", errDamaged, line)
+	}
+	return nil
+}
+
+// moveAside renames a damaged file and its log, so that they can be repaired
+// or looked at; nothing is ever deleted. It returns the new name.
+func moveAside(path string, now time.Time) (string, error) {
+	base := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+	to := base
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		if i > 1000 {
+			return "", fmt.Errorf("move %s aside: too many damaged files beside it", path)
+		}
+		to = fmt.Sprintf("%s-%d", base, i)
+	}
+	if err := os.Rename(path, to); err != nil {
+		return "", err
+	}
+	for _, part := range []string{"-wal", "-shm"} {
+		if err := os.Rename(path+part, to+part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return to, err
+		}
+	}
+	return to, nil
+}

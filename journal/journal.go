@@ -1,0 +1,282 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nightlatch/journal/batch"
+)
+
+// Options of a [Journal].
+type Options struct {
+	Path   string // the file; its folder is made when it is missing
+	Driver string // name of the database/sql driver: "sqlite", which the program imports
+
+	Retention time.Duration // events older than this are removed; 0 keeps them
+	MaxBytes  int64         // the file and its log are kept below this by removing the oldest events; 0 means no bound, else at least MinMaxBytes
+
+	// Mask gives live readers masked findings and no payload. What is written
+	// is masked with and without it.
+	Mask bool
+	// KeepSamples writes the payloads themselves, up to 64 KiB each, unmasked.
+	KeepSamples bool
+
+	// OwnerOf names the company behind a list, for summaries. Nil: unknown.
+	OwnerOf func(list string) string
+
+	Log *slog.Logger     // nil discards
+	Now func() time.Time // wall clock; nil means time.Now
+}
+
+// MinMaxBytes is the smallest size bound: below it the tables themselves would
+// not fit.
+const MinMaxBytes = 1 << 20
+
+// Journal is the recorder and the reader of one file. Its methods are safe for
+// concurrent use. Events are taken from the start, but written only while
+// [Journal.Run] runs.
+type Journal struct {
+	o     Options
+	store *store
+	queue *batch.Writer[Event] // nil when opened read-only
+	live  live
+
+	ignored  atomic.Uint64 // recorded on a read-only journal, or no event at all
+	toldLost uint64        // losses told in a notice; belongs to Run
+	dirty    atomic.Bool   // deleted bytes may still be in the log or in free pages
+
+	endOnce sync.Once
+}
+
+var (
+	_ Recorder = (*Journal)(nil)
+	_ Reader   = (*Journal)(nil)
+)
+
+func (o *Options) fill() error {
+	if o.Path == "" || o.Driver == "" {
+		return errors.New("a path and a driver are needed")
+	}
+	if !slices.Contains(sql.Drivers(), o.Driver) {
+		return fmt.Errorf("no database driver is called %q", o.Driver)
+	}
+	if o.Retention < 0 || o.MaxBytes < 0 {
+		return errors.New("retention and size are not negative")
+	}
+	if o.MaxBytes > 0 && o.MaxBytes < MinMaxBytes {
+		return fmt.Errorf("a size of %d bytes is too small; at least %d, or 0 for no bound", o.MaxBytes, MinMaxBytes)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OwnerOf == nil {
+		o.OwnerOf = func(string) string { return "" }
+	}
+	return nil
+}
+
+// Open opens the journal for writing and makes the file when there is none.
+//
+// A damaged file is renamed to <path>.damaged-<time>, with its log, and a new
+// one is begun; a notice says so. A disk that is full, read-only or away is no
+// error: the journal takes events, says so in one notice, and tries again until
+// it can write. Errors are left for what waiting does not cure: a file from a
+// newer program, a path that is a folder, bad options.
+func Open(ctx context.Context, o Options) (*Journal, error) {
+	if err := o.fill(); err != nil {
+		return nil, fmt.Errorf("journal: open: %w", err)
+	}
+	j := &Journal{o: o}
+	var early []string // notices of the store before there is a queue
+	j.store = &store{driver: o.Driver, path: o.Path, now: o.Now, notice: func(_ Level, text string) { early = append(early, text) }}
+	j.store.mu.Lock()
+	err := j.store.open(ctx)
+	j.store.notice = j.notice
+	j.store.mu.Unlock()
+	var never *versionError
+	if err != nil && (errors.As(err, &never) || ctx.Err() != nil) {
+		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.close())
+	}
+	j.queue = batch.New(batch.Store[Event](j.store), batch.Options[Event]{
+		Weigh: weigh, Refused: refused, Failing: err, Changed: j.changed,
+	})
+	for _, text := range early {
+		j.notice(Error, text)
+	}
+	if err != nil {
+		j.changed(err)
+	}
+	return j, nil
+}
+
+// OpenReadOnly opens the file to read it beside a running gateway. It never
+// writes, repairs or makes a file: a missing one is fs.ErrNotExist. Record
+// counts its events as lost; Run waits for ctx.
+func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
+	if err := o.fill(); err != nil {
+		return nil, fmt.Errorf("journal: open: %w", err)
+	}
+	j := &Journal{o: o}
+	j.store = &store{driver: o.Driver, path: o.Path, now: o.Now, closed: true, notice: func(Level, string) {}}
+	if err := j.store.openReadOnly(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.close())
+	}
+	return j, nil
+}
+
+func (s *store) openReadOnly(ctx context.Context) error {
+	st, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	if !st.Mode().IsRegular() {
+		return errors.New("it is not a file")
+	}
+	// On a read-only disk without a running gateway the log's index cannot be
+	// made: then the file is read as it is.
+	for _, immutable := range []bool{false, true} {
+		if err = s.openReaders(immutable); err != nil {
+			return err
+		}
+		if err = s.readable(ctx); err == nil || code(err) != codeCantOpen && code(err) != codeReadOnly {
+			break
+		}
+		_ = s.read.Close()
+	}
+	if err != nil && damaged(err) {
+		return fmt.Errorf("%w; start the gateway: it keeps the file aside and begins a new one", err)
+	}
+	return err
+}
+
+func (s *store) readable(ctx context.Context) error {
+	c, err := s.read.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	v, err := version(ctx, c)
+	if err == nil && v < len(migrations()) {
+		err = fmt.Errorf("the file is older (version %d); start the gateway once to bring it to version %d", v, len(migrations()))
+	}
+	return err
+}
+
+// Record takes an event: live readers get it at once, the file within a second.
+func (j *Journal) Record(e Event) {
+	kept, ok := keepable(e, j.o.KeepSamples, j.o.Now)
+	if !ok {
+		j.ignored.Add(1)
+		return
+	}
+	if j.live.count.Load() > 0 {
+		j.live.send(j.shown(e, kept))
+	}
+	if j.queue == nil {
+		j.ignored.Add(1)
+		return
+	}
+	j.queue.Put(kept)
+}
+
+// shown is what live readers get of e: masked when that is asked for, and
+// never with the payload then.
+func (j *Journal) shown(e, kept Event) Event {
+	c, ok := e.(Capture)
+	if !ok {
+		return kept
+	}
+	if k := kept.(Capture); j.o.Mask {
+		k.Sample = nil
+		return k
+	}
+	if c.Time.IsZero() {
+		c.Time = kept.(Capture).Time
+	}
+	return c
+}
+
+// notice tells the owner something about the journal itself.
+func (j *Journal) notice(l Level, text string) {
+	switch l {
+	case Info:
+		j.o.Log.Info("journal: " + text)
+	case Warn:
+		j.o.Log.Warn("journal: " + text)
+	default:
+		j.o.Log.Error("journal: " + text)
+	}
+	j.Record(Notice{Time: j.o.Now(), Level: l, Room: "journal", Text: text})
+}
+
+// changed is told by the writer when writing begins or ceases to fail: one
+// notice each, however often it tries.
+func (j *Journal) changed(err error) {
+	if err != nil {
+		j.notice(Error, fmt.Sprintf("events cannot be written to %s: %s; the gateway goes on and tries again", j.o.Path, plainly(err)))
+		return
+	}
+	j.notice(Info, "events are written again to "+j.o.Path)
+}
+
+// refused: the batch itself is at fault, not the disk. Without it one event
+// that the file will not take would hold up all others for ever.
+func refused(err error) bool {
+	switch code(err) {
+	case 18, 19, 20, 25: // too big, constraint, mismatch, range
+		return true
+	}
+	return false
+}
+
+// Subscribe gives every event from now on. See [Reader].
+func (j *Journal) Subscribe(buffer int) (<-chan Event, func()) { return j.live.subscribe(buffer) }
+
+// Stats gives the numbers of now.
+func (j *Journal) Stats() Stats {
+	st := Stats{Unseen: j.live.unseen.Load(), Subscribers: int(j.live.count.Load()), Bytes: j.store.bytes()}
+	ignored := j.ignored.Load()
+	st.Recorded, st.Lost = ignored, ignored
+	if j.queue == nil {
+		return st
+	}
+	c := j.queue.Counts()
+	st.Recorded += c.Put
+	st.Lost += c.Lost
+	st.Written, st.Queued = c.Written, c.Queued
+	if err := j.queue.Trouble(); err != nil {
+		st.Trouble = plainly(err)
+	}
+	return st
+}
+
+// Flush writes what was recorded before it was called.
+func (j *Journal) Flush(ctx context.Context) error {
+	if j.queue == nil {
+		return nil
+	}
+	if err := j.queue.Flush(ctx); err != nil {
+		return fmt.Errorf("journal: flush: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file and ends the live readers. Call it after Run.
+func (j *Journal) Close() error {
+	j.endOnce.Do(j.live.end)
+	if err := j.store.close(); err != nil {
+		return fmt.Errorf("journal: close: %w", err)
+	}
+	return nil
+}
