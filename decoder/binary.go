@@ -1,9 +1,256 @@
 package decoder
 
-import "nightlatch/decoder/walk"
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 
-func (p *peel) binary(data []byte, at *walk.Step, whole bool) bool { return false }
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/walk"
+)
 
-func (p *peel) structured(data []byte) bool { return false }
+// binary opens bytes that are not text: strict structures first, then what
+// wraps them, and as a last resort what can be carved out. whole means a body
+// rather than one field among many; only a body is worth the last resorts.
+func (p *peel) binary(data []byte, at *walk.Step, whole bool) bool {
+	if len(data) < 8 {
+		return false
+	}
+	if out, name, ok := codec.UTF16(data); ok {
+		p.layer(name, at, out, whole)
+		return true
+	}
+	if p.structure(data, at) || p.framed(data, at) {
+		return true
+	}
+	if out, ok := codec.GB18030(data); ok && p.budget.Take(len(data)) && mostlyASCII(data) {
+		p.layer("gb18030", at, out, whole)
+		return true
+	}
+	if json := bytes.TrimSpace(data); (json[0] == '{' || json[0] == '[') && codec.Texty(data) && p.json(json, at, whole) {
+		return true
+	}
+	if walk.LooksForm(data) && codec.Texty(data) {
+		return p.form(data, at)
+	}
+	if !whole {
+		return p.carve(data, at, false)
+	}
+	return p.unxor(data, at) || p.last(data, at) || p.carve(data, at, true)
+}
 
-func (p *peel) binaryLeaf(l walk.Leaf) {}
+func mostlyASCII(p []byte) bool {
+	n := 0
+	for _, c := range p {
+		if c < 0x80 {
+			n++
+		}
+	}
+	return n*2 >= len(p)
+}
+
+// structured asks for what [peel.structure] opens, without opening it.
+func (p *peel) structured(data []byte) bool {
+	if !p.budget.Take(4 * len(data)) {
+		return false
+	}
+	if _, _, ok := codec.UTF16(data); ok {
+		return true
+	}
+	return walk.LooksProtobuf(data) || walk.LooksMsgPack(data) || walk.LooksCBOR(data) || walk.LooksThrift(data) ||
+		codec.IsLZ4(data) || codec.IsSnappyFramed(data)
+}
+
+// structure walks protobuf, Thrift, MessagePack and CBOR. More than one may
+// fit; all that fit are walked.
+func (p *peel) structure(data []byte, at *walk.Step) bool {
+	if !p.budget.Take(4 * len(data)) {
+		return false
+	}
+	any := false
+	for _, s := range []struct {
+		name  string
+		looks func([]byte) bool
+		walk  func([]byte, *walk.Step, walk.Visitor) walk.End
+	}{
+		{"thrift_compact", walk.LooksThrift, walk.Thrift},
+		{"protobuf", walk.LooksProtobuf, walk.Protobuf},
+		{"cbor", walk.LooksCBOR, walk.CBOR},
+		{"msgpack", walk.LooksMsgPack, walk.MsgPack},
+	} {
+		if !s.looks(data) {
+			continue
+		}
+		step := at.Begin(s.name)
+		p.keep(step, data)
+		if end := s.walk(data, step, p.leaf); end.TooDeep {
+			p.flag("too-deep")
+		}
+		any = true
+	}
+	return any
+}
+
+// binaryLeaf looks into a byte string of a structure. Short ones may be an
+// address or a digest in binary: they are searched for in hex.
+func (p *peel) binaryLeaf(l walk.Leaf) {
+	if p.open(l.Value, l.At, false) {
+		return
+	}
+	if len(l.Value) >= 6 && len(l.Value) <= 64 {
+		l.Value = []byte(hex.EncodeToString(l.Value))
+		p.leaves = append(p.leaves, l)
+		return
+	}
+	p.blob(l.Value, l.At, nil)
+}
+
+// framed opens length-prefixed frames that fill data exactly: gRPC (a flag and
+// 32 bits), plain 32 bits of either order, and protobuf's delimited messages.
+func (p *peel) framed(data []byte, at *walk.Step) bool {
+	for _, f := range []struct {
+		name string
+		skip int
+		size func([]byte) (n, used int)
+	}{
+		{"grpc", 1, be32}, {"frames", 0, be32}, {"frames", 0, le32}, {"delimited", 0, varint},
+	} {
+		frames := cutFrames(data, f.skip, f.size)
+		if len(frames) == 0 || !p.productiveFrames(frames) {
+			continue
+		}
+		step := at.Begin(f.name)
+		for i, frame := range frames {
+			p.descend(frame, step.Child("", i), false)
+		}
+		return true
+	}
+	return false
+}
+
+func be32(p []byte) (int, int) { return int(binary.BigEndian.Uint32(p)), 4 }
+func le32(p []byte) (int, int) { return int(binary.LittleEndian.Uint32(p)), 4 }
+
+func varint(p []byte) (int, int) {
+	v, n := binary.Uvarint(p[:4])
+	return int(v), n
+}
+
+// cutFrames gives the frames if they fill data to its last byte.
+func cutFrames(data []byte, skip int, size func([]byte) (int, int)) [][]byte {
+	var out [][]byte
+	for len(data) > 0 {
+		if len(data) < skip+4 || skip == 1 && data[0] > 1 {
+			return nil
+		}
+		n, used := size(data[skip:])
+		if used <= 0 || n < 2 || n > len(data)-skip-used || len(out) >= walk.MaxPairs {
+			return nil
+		}
+		out = append(out, data[skip+used:skip+used+n])
+		data = data[skip+used+n:]
+	}
+	return out
+}
+
+func (p *peel) productiveFrames(frames [][]byte) bool {
+	for _, f := range frames[:min(len(frames), 4)] {
+		if !p.productive(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxXOR bounds the texts on which the 255 keys of a one-byte XOR are tried.
+const maxXOR = 64 << 10
+
+// unxor tries a one-byte XOR. The key follows from the first byte if JSON or
+// gzip is below; for snappy all keys are tried on a short beginning.
+func (p *peel) unxor(data []byte, at *walk.Step) bool {
+	if len(data) < 24 || len(data) > maxXOR || !p.budget.Take(8*len(data)) {
+		return false
+	}
+	for _, first := range []byte{'{', '[', 0x1f, 0x78} {
+		key := data[0] ^ first
+		if key == 0 || !xorFits(data, key, first) {
+			continue
+		}
+		out, _ := codec.XOR(data, []byte{key})
+		if first < ' ' || first == 0x78 || codec.Printable(out) {
+			p.layer("xor", at, out, true)
+			return true
+		}
+	}
+	return p.unxorSnappy(data, at)
+}
+
+// xorFits looks at the bytes that must follow and end such a text.
+func xorFits(data []byte, key, first byte) bool {
+	second, end := data[1]^key, data[len(data)-1]^key
+	switch first {
+	case '{':
+		return (second == '"' || second == '\n' || second == ' ') && (end == '}' || end == '\n')
+	case '[':
+		return bytes.IndexByte([]byte("{[\"\n "), second) >= 0 && (end == ']' || end == '\n')
+	case 0x1f:
+		return second == 0x8b && data[2]^key == 8 && data[3]^key < 0x20
+	}
+	head := []byte{0x78, second, 0, 0, 0, 0}
+	return codec.IsZlib(head) && (second == 0x01 || second == 0x5e || second == 0x9c || second == 0xda)
+}
+
+// unxorSnappy tries every key with "snappy inflates it and the result is a
+// structure" as the oracle.
+func (p *peel) unxorSnappy(data []byte, at *walk.Step) bool {
+	if len(data) > 8<<10 {
+		return false
+	}
+	head := make([]byte, min(len(data), 5))
+	for key := 1; key < 256; key++ {
+		for i := range head {
+			head[i] = data[i] ^ byte(key)
+		}
+		want, n := binary.Uvarint(head)
+		if n <= 0 || want < uint64(len(data)/2) || want > 16*uint64(len(data)) || !p.budget.Take(2*len(data)) {
+			continue
+		}
+		plain, _ := codec.XOR(data, []byte{byte(key)})
+		if out, ok := codec.SnappyBlock(plain, p.budget.Inflate); ok && p.productive(out) {
+			p.budget.Inflate -= len(out)
+			step := at.Begin("xor")
+			p.keep(step, plain)
+			p.layer("snappy", step, out, true)
+			return true
+		}
+	}
+	return false
+}
+
+// last tries the codecs without a magic number. They accept noise now and
+// then, so the whole input must be used and the result must be something.
+func (p *peel) last(data []byte, at *walk.Step) bool {
+	if out, ok := codec.SnappyBlock(data, p.budget.Inflate); ok && p.trust(out) {
+		p.budget.Inflate -= len(out)
+		p.layer("snappy", at, out, true)
+		return true
+	}
+	for _, c := range []struct {
+		name string
+		run  inflater
+	}{{"deflate", codec.Deflate}, {"brotli", codec.Brotli}} {
+		out, ok := c.run(data, p.budget)
+		if out.Bomb {
+			p.flag("bomb")
+			return true
+		}
+		if ok && out.Clean() && p.trust(out.Data) {
+			p.layer(c.name, at, out.Data, true)
+			return true
+		}
+	}
+	return false
+}
+
+// trust is a stricter [peel.productive], for codecs that accept noise.
+func (p *peel) trust(out []byte) bool { return len(out) >= 24 && p.productive(out) }

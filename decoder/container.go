@@ -21,6 +21,16 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 		return p.inflate("zlib", codec.Zlib, data, at)
 	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")):
 		return p.inflate("zstd", codec.Zstd, data, at)
+	case codec.IsLZ4(data):
+		return p.inflate("lz4f", codec.LZ4, data, at)
+	case codec.IsSnappyFramed(data):
+		return p.inflate("snappy_framed", codec.SnappyFramed, data, at)
+	case isTLS(data):
+		p.flag("tls")
+		if name := sni(data); name != "" {
+			p.flag("sni=" + strings.ToLower(Safe(name)))
+		}
+		return true
 	}
 	if kind := media(data); kind != "" {
 		p.flag(kind)

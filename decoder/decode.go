@@ -72,14 +72,6 @@ func (p *peel) path(path string) {
 	}
 }
 
-// body undoes the content codings and opens what is left.
-func (p *peel) body() {
-	if len(p.req.Body) == 0 {
-		return
-	}
-	p.descend(p.req.Body, source("body"), true)
-}
-
 // result names what was gathered and judges the whole.
 func (p *peel) result() Result {
 	scene := find.Scene{Host: strings.ToLower(p.req.Host), Index: p.d.index, Known: p.d.known}

@@ -25,6 +25,8 @@ type peel struct {
 	leaves []walk.Leaf
 	layers []Layer
 	blobs  []blob
+	// foreign is a content coding no standard names: "encrypted", "rc4".
+	foreign string
 }
 
 // blob is a stretch of bytes nobody could read, kept for the verdict.

@@ -21,14 +21,14 @@ func (p *peel) text(data []byte, at *walk.Step, whole bool) bool {
 		}
 	}
 	switch {
+	case p.address(trimmed, at), p.markup(trimmed, at), p.token(trimmed, at):
+		return true
 	case walk.LooksForm(trimmed):
 		return p.form(trimmed, at)
-	case p.letters(trimmed, at):
-		return true
-	case p.percent(trimmed, at):
+	case p.letters(trimmed, at), p.percent(trimmed, at):
 		return true
 	}
-	return false
+	return p.formLines(trimmed, at) || p.islands(data, at)
 }
 
 // json walks JSON, alone or one value a line. What was read before the text
@@ -120,7 +120,24 @@ func (p *peel) letters(data []byte, at *walk.Step) bool {
 		return false
 	}
 	out, ok := codec.Base64(data)
-	return ok && p.speculate("base64", data, out, at)
+	if ok && p.speculate("base64", data, out, at) {
+		return true
+	}
+	return p.lzstring(data, at)
+}
+
+// lzstring opens what lz-string made of JSON.
+func (p *peel) lzstring(data []byte, at *walk.Step) bool {
+	if len(data) < 24 || !p.budget.Take(4*len(data)) {
+		return false
+	}
+	out, ok := codec.LZString(data, min(p.budget.Inflate, 16*len(data)))
+	if !ok || len(out) < 8 || out[0] != '{' && out[0] != '[' || !codec.Printable(out) {
+		return false
+	}
+	p.budget.Inflate -= len(out)
+	p.layer("lzstring_base64", at, out, true)
+	return true
 }
 
 // speculate goes on with a guess if it was productive.

@@ -1,7 +1,7 @@
 // Package walk reads structures: JSON, forms, multipart, protobuf without a
 // schema, CBOR, MessagePack, Thrift, XML and lines. Every walker hands the
 // leaves it meets to a [Visitor] and allocates nothing by a length the input
-// only declares. None of them panics, and none of them recurses with the input.
+// only declares. None panics, and none recurses deeper than its bound.
 package walk
 
 import (

@@ -1,0 +1,101 @@
+package decoder
+
+import (
+	"slices"
+	"strings"
+
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/walk"
+)
+
+// maxCodings bounds the content codings one header may list.
+const maxCodings = 8
+
+// body undoes the content codings, the last first (RFC 9110 §8.4), and opens
+// what is left. A header that lies is noted and passed over: what the bytes
+// say counts.
+func (p *peel) body() {
+	data := p.req.Body
+	if len(data) == 0 {
+		return
+	}
+	codings := strings.Split(strings.ToLower(p.req.get("Content-Encoding")), ",")
+	slices.Reverse(codings)
+	at := source("body")
+	for _, c := range codings[:min(len(codings), maxCodings)] {
+		out, next, ok := p.coding(strings.TrimSpace(c), data, at)
+		if !ok {
+			break
+		}
+		data, at = out, next
+	}
+	p.descend(data, at, true)
+}
+
+// coding undoes one content coding. It reports false when there is none to
+// undo here: the magic number will say more, or the header lied.
+func (p *peel) coding(name string, data []byte, at *walk.Step) ([]byte, *walk.Step, bool) {
+	var run inflater
+	switch name {
+	case "", "identity":
+		return nil, nil, false
+	case "gzip", "x-gzip":
+		if codec.IsGzip(data) {
+			run, name = codec.Gzip, "gzip"
+		}
+	case "deflate":
+		if run = codec.Deflate; codec.IsZlib(data) {
+			run, name = codec.Zlib, "zlib"
+		}
+	case "br":
+		run, name = codec.Brotli, "brotli"
+	case "zstd":
+		if strings.HasPrefix(string(data[:min(len(data), 4)]), "\x28\xb5\x2f\xfd") {
+			run = codec.Zstd
+		}
+	case "snappy", "x-snappy", "x-snappy-framed":
+		if run, name = snappyBlock, "snappy"; codec.IsSnappyFramed(data) {
+			run, name = codec.SnappyFramed, "snappy_framed"
+		}
+	case "lz4", "x-lz4":
+		if codec.IsLZ4(data) {
+			run, name = codec.LZ4, "lz4f"
+		}
+	default:
+		p.foreign = name
+		return nil, nil, false
+	}
+	return p.declared(name, run, data, at)
+}
+
+func snappyBlock(p []byte, b *codec.Budget) (codec.Output, bool) {
+	out, ok := codec.SnappyBlock(p, b.Inflate)
+	b.Inflate -= len(out)
+	return codec.Output{Data: out}, ok
+}
+
+// declared runs the codec a header promised and notes when it does not fit.
+func (p *peel) declared(name string, run inflater, data []byte, at *walk.Step) ([]byte, *walk.Step, bool) {
+	if run == nil {
+		p.flag("header-mismatch")
+		return nil, nil, false
+	}
+	out, ok := run(data, p.budget)
+	if out.Bomb {
+		p.flag("bomb")
+	}
+	weak := name == "deflate" || name == "brotli" || name == "snappy"
+	if !ok || len(out.Data) == 0 || weak && !out.Bomb && (out.Broken || out.Truncated) && !codec.Texty(out.Data) {
+		p.flag("header-mismatch")
+		return nil, nil, false
+	}
+	if out.Truncated || out.Broken {
+		p.flag("truncated")
+	}
+	if out.BadChecksum {
+		p.flag("bad-checksum")
+	}
+	at = at.Begin(name)
+	p.keep(at, out.Data)
+	return out.Data, at, true
+}

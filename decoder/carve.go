@@ -1,0 +1,101 @@
+package decoder
+
+import (
+	"bytes"
+
+	"nightlatch/decoder/codec"
+	"nightlatch/decoder/walk"
+)
+
+// Limits of carving, which looks for islands in a sea nobody could read.
+const (
+	maxIslands = 32      // compressed streams and JSON texts tried
+	minRun     = 6       // letters that make a string, as strings(1) has it
+	maxRuns    = 2000    // strings kept
+	maxCarve   = 1 << 20 // bytes searched
+)
+
+// carve looks for compressed streams, JSON and strings inside binary data. It
+// reports whether it found an island; strings alone do not make data read.
+func (p *peel) carve(data []byte, at *walk.Step, whole bool) bool {
+	if len(data) > maxCarve {
+		data = data[:maxCarve]
+	}
+	if !p.budget.Take(2 * len(data)) {
+		return false
+	}
+	found, from := false, 0
+	for i, n := 0, 0; i+8 < len(data) && n < maxIslands; i++ {
+		used := 0
+		switch c := data[i]; {
+		case c == 0x1f && codec.IsGzip(data[i:]), c == 0x28 && bytes.HasPrefix(data[i:], []byte("\x28\xb5\x2f\xfd")),
+			c == 0x78 && codec.IsZlib(data[i:]) && data[i+1] != 0x1f && bytes.IndexByte([]byte{0x01, 0x5e, 0x9c, 0xda}, data[i+1]) >= 0:
+			n++
+			used = p.carveStream(data[i:], at, i)
+		case (c == '{' || c == '[') && (data[i+1] == '"' || data[i+1] == '{'):
+			n++
+			used = p.carveJSON(data[i:], at)
+		}
+		if used > 0 {
+			p.strings(data[from:i], at)
+			found, from = true, i+used
+			i = from - 1
+		}
+	}
+	if whole || found {
+		p.strings(data[from:], at)
+	}
+	return found
+}
+
+func (p *peel) carveStream(data []byte, at *walk.Step, offset int) int {
+	for _, c := range []struct {
+		name  string
+		looks bool
+		run   inflater
+	}{{"gzip", codec.IsGzip(data), codec.Gzip}, {"zlib", codec.IsZlib(data), codec.Zlib}, {"zstd", data[0] == 0x28, codec.Zstd}} {
+		if !c.looks {
+			continue
+		}
+		out, ok := c.run(data, p.budget)
+		if out.Bomb {
+			p.flag("bomb")
+		}
+		if ok && p.trust(out.Data) {
+			p.layer(c.name, at.Begin("carve").Child("", offset), out.Data, false)
+			return max(1, len(data)-out.Rest)
+		}
+	}
+	return 0
+}
+
+func (p *peel) carveJSON(data []byte, at *walk.Step) int {
+	mark := len(p.leaves)
+	step := at.Begin("ascii").Begin("json")
+	end := walk.JSON(data, step, p.leaf)
+	if end.Leaves == 0 || end.Used < 8 {
+		p.leaves = p.leaves[:mark]
+		return 0
+	}
+	p.keep(step, data[:end.Used])
+	return end.Used
+}
+
+// strings keeps the readable runs between binary as one raw stretch each.
+func (p *peel) strings(data []byte, at *walk.Step) {
+	step := at.Begin("ascii")
+	start, runs := -1, 0
+	for i := 0; i <= len(data); i++ {
+		if i < len(data) && data[i] >= ' ' && data[i] < 0x7f {
+			if start < 0 {
+				start = i
+			}
+			continue
+		}
+		if start >= 0 && i-start >= minRun && runs < maxRuns && len(p.leaves) < walk.MaxLeaves {
+			runs++
+			p.leaves = append(p.leaves, walk.Leaf{At: step, Value: data[start:i], Raw: true})
+		}
+		start = -1
+	}
+}
