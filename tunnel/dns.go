@@ -1,0 +1,128 @@
+package tunnel
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"sync"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"nightlatch/journal"
+	"nightlatch/policy"
+)
+
+// acquireDNS takes a place for one question; one device may hold half of them.
+func (t *Tunnel) acquireDNS(p *peer) bool {
+	p.mu.Lock()
+	ok := !p.dead && p.dns < max(1, t.limits.DNS/2)
+	if ok {
+		select {
+		case t.dns <- struct{}{}:
+			p.dns++
+		default:
+			ok = false
+		}
+	}
+	p.mu.Unlock()
+	if !ok {
+		t.stats.overLimit.Add(1)
+		t.notice(journal.Warn, p.device.Load().Name, "dns", "more DNS questions at once than are answered; the rest is dropped and asked again by the device")
+	}
+	return ok
+}
+
+func (t *Tunnel) releaseDNS(p *peer) {
+	p.mu.Lock()
+	p.dns--
+	p.mu.Unlock()
+	<-t.dns
+}
+
+// answerDNS asks the resolver; it holds a place from acquireDNS and frees it.
+func (t *Tunnel) answerDNS(ctx context.Context, p *peer, f policy.Flow, network string, wire []byte) (answer []byte) {
+	defer t.releaseDNS(p)
+	defer t.recovered("dns question")
+	t.stats.dns.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	return t.opts.Handlers.DNS(ctx, f, network, wire)
+}
+
+// udpDNS answers a datagram to port 53 of any address, on its own goroutine:
+// the caller is WireGuard's and must not wait. False: there is no resolver,
+// and port 53 is closed rather than forwarded.
+func (t *Tunnel) udpDNS(p *peer, f policy.Flow, pkt *stack.PacketBuffer) bool {
+	if t.opts.Handlers.DNS == nil {
+		return false
+	}
+	if !t.acquireDNS(p) {
+		return true // silence: stubs ask again
+	}
+	if !t.begin() {
+		t.releaseDNS(p)
+		return true
+	}
+	wire := pkt.Data().AsRange().ToSlice()
+	go func() {
+		defer t.flows.Done()
+		if answer := t.answerDNS(t.ctx, p, f, "udp", wire); answer != nil {
+			t.writeUDP(f.Dst, f.Src, answer)
+		}
+	}()
+	return true
+}
+
+// tcpDNS serves a DNS connection to any address.
+func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
+	if t.opts.Handlers.DNS == nil {
+		return // RST
+	}
+	c := r.accept()
+	if c == nil {
+		return
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, c.abort)()
+	f.peer.addTCP(1)
+	defer f.peer.addTCP(-1)
+	var (
+		writing sync.Mutex
+		asked   sync.WaitGroup
+		slots   = make(chan struct{}, dnsPipeline)
+	)
+	defer asked.Wait()
+	for {
+		c.SetReadDeadline(time.Now().Add(dnsStreamIdle))
+		wire, err := readDNS(c)
+		if err != nil || !t.acquireDNS(f.peer) {
+			return
+		}
+		slots <- struct{}{}
+		asked.Add(1)
+		// RFC 7766 §6.2.1.1: a slow question does not hold up the next.
+		go func() {
+			defer func() { <-slots; asked.Done() }()
+			answer := t.answerDNS(ctx, f.peer, f.Flow, "tcp", wire)
+			if answer == nil || len(answer) > 1<<16-1 {
+				return
+			}
+			writing.Lock()
+			defer writing.Unlock()
+			c.SetWriteDeadline(time.Now().Add(dnsStreamIdle))
+			c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+		}()
+	}
+}
+
+// readDNS reads one message with its length (RFC 1035 §4.2.2).
+func readDNS(r io.Reader) ([]byte, error) {
+	var size [2]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		return nil, err
+	}
+	wire := make([]byte, binary.BigEndian.Uint16(size[:]))
+	_, err := io.ReadFull(r, wire)
+	return wire, err
+}

@@ -1,0 +1,121 @@
+package tunnel
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"nightlatch/policy"
+)
+
+// Peer is a device as WireGuard needs it.
+type Peer struct {
+	Device       policy.Device
+	PresharedKey [32]byte      // zero: none
+	Keepalive    time.Duration // from the gateway's side; usually 0, as phones send theirs
+}
+
+// PeerStatus is what the tunnel knows of a device.
+type PeerStatus struct {
+	Name          string
+	Key           [32]byte
+	Endpoint      string    // where it last wrote from; empty when never
+	LastHandshake time.Time // zero: never
+	Rx, Tx        int64     // bytes from and to the device, outer packets
+	Flows         int       // open TCP connections and UDP flows
+}
+
+// peerTable finds peers; it is replaced whole.
+type peerTable struct {
+	byAddr map[netip.Addr]*peer
+	byKey  map[[32]byte]*peer
+}
+
+// peer is the living side of a [Peer]: its flows and what it has used up. A
+// peer whose key, pre-shared key or addresses change becomes another one.
+type peer struct {
+	device atomic.Pointer[policy.Device] // the name may change under a living peer
+
+	mu      sync.Mutex
+	spec    Peer
+	dead    bool
+	members map[*member]struct{}
+	half    int // TCP connections being dialled
+	tcp     int // TCP connections open
+	udp     map[netip.AddrPort]*mapping
+	dns     int // questions being answered
+	folds   folds
+}
+
+// member is something that must end with the peer.
+type member struct{ end func() }
+
+func newPeer(spec Peer) *peer {
+	p := &peer{spec: spec, members: map[*member]struct{}{}, udp: map[netip.AddrPort]*mapping{}}
+	p.device.Store(&spec.Device)
+	return p
+}
+
+// join registers what must end with the peer and gives the function that takes
+// it out again; nil when the peer is already gone. end may be called at any
+// time, once, from any goroutine.
+func (p *peer) join(end func()) (leave func()) {
+	m := &member{end}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dead {
+		return nil
+	}
+	p.members[m] = struct{}{}
+	return func() {
+		p.mu.Lock()
+		delete(p.members, m)
+		p.mu.Unlock()
+	}
+}
+
+// kill ends all flows of the peer for good. WireGuard forgets a peer without
+// touching its connections on the host, so this is ours to do.
+func (p *peer) kill() {
+	p.mu.Lock()
+	p.dead = true
+	p.mu.Unlock()
+	p.endFlows()
+}
+
+// endFlows ends what is open; the peer may go on with new flows.
+func (p *peer) endFlows() {
+	p.mu.Lock()
+	ends := make([]func(), 0, len(p.members))
+	for m := range p.members {
+		ends = append(ends, m.end)
+	}
+	p.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+}
+
+// countFlows is the number of open TCP connections and UDP flows.
+func (p *peer) countFlows() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := p.tcp
+	for _, m := range p.udp {
+		m.mu.Lock()
+		n += len(m.flows)
+		m.mu.Unlock()
+	}
+	return n
+}
+
+// peerOf finds the device behind a remote address of the stack.
+func (t *Tunnel) peerOf(a net.Addr) *peer {
+	ta, ok := a.(*net.TCPAddr)
+	if !ok {
+		return nil
+	}
+	return t.peers.Load().byAddr[ta.AddrPort().Addr().Unmap()]
+}

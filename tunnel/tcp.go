@@ -1,0 +1,231 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"syscall"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/waiter"
+
+	"nightlatch/policy"
+)
+
+// request is a SYN that waits for its answer, which it must get exactly once
+// or it counts as half-open for ever.
+type request struct {
+	*tcp.ForwarderRequest
+	id       stack.TransportEndpointID
+	t        *Tunnel
+	answered bool
+	settled  bool
+}
+
+// answer ends the request: with a RST, or with silence.
+func (r *request) answer(reset bool) {
+	if !r.answered {
+		r.answered = true
+		r.Complete(reset)
+	}
+	if !r.settled {
+		r.settled = true
+		r.t.opened(r.id)
+	}
+}
+
+// serveTCP takes a new connection of a device; it runs on its own goroutine.
+func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
+	r := &request{ForwarderRequest: fr, id: fr.ID(), t: t}
+	defer r.answer(true)
+	if !t.begin() {
+		return
+	}
+	defer t.flows.Done()
+	defer t.recovered("tcp flow")
+	p, pf := t.flowOf(protoTCP, r.id)
+	if p == nil {
+		r.answer(false)
+		return
+	}
+	f := newFlow(t, p, pf)
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	leave := p.join(cancel)
+	if leave == nil {
+		return
+	}
+	defer leave()
+	if f.Dst.Port() == dnsPort {
+		t.tcpDNS(ctx, r, f)
+		return
+	}
+	f.verdict = t.judge(&f.Flow, f.began)
+	switch f.verdict.Action {
+	case policy.Pass:
+		t.tcpPass(ctx, r, f)
+	case policy.Sink:
+		t.tcpSink(ctx, r, f)
+	default:
+		r.answer(f.verdict.Action == policy.Deny)
+		f.refused()
+	}
+}
+
+// tcpPass dials first and completes the phone's handshake after, so that the
+// phone sees the real server's refusal or silence.
+func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
+	dctx, done := context.WithTimeout(ctx, t.limits.Dial)
+	far, err := t.dial(dctx, f)
+	done()
+	if err != nil {
+		r.answer(!timedOut(err))
+		f.failed(err)
+		return
+	}
+	defer far.Close()
+	c := r.accept()
+	if c == nil {
+		f.failed(errNoHandshake)
+		return
+	}
+	defer c.Close()
+	f.peer.addTCP(1)
+	defer f.peer.addTCP(-1)
+	f.ended(t.splice(ctx, f, c, far))
+}
+
+// errNoHandshake: the phone gave up while we dialled.
+var errNoHandshake = errors.New("device gave up")
+
+func (p *peer) addTCP(n int) {
+	p.mu.Lock()
+	p.tcp += n
+	p.mu.Unlock()
+}
+
+func (t *Tunnel) dial(ctx context.Context, f *flow) (net.Conn, error) {
+	if t.opts.Handlers.Dial != nil {
+		return t.opts.Handlers.Dial(ctx, "tcp", f.Dst.String())
+	}
+	d := net.Dialer{Control: t.guard.Control, KeepAlive: farKeepalive}
+	return d.DialContext(ctx, "tcp", f.Dst.String())
+}
+
+// tcpSink gives the connection to the sinkhole.
+func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
+	if t.opts.Handlers.Sink == nil {
+		f.refused()
+		return
+	}
+	c := r.accept()
+	if c == nil {
+		f.failed(errNoHandshake)
+		return
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, c.abort)()
+	f.peer.addTCP(1)
+	defer f.peer.addTCP(-1)
+	t.opts.Handlers.Sink(ctx, f.Flow, &countedConn{Conn: c, f: f})
+	f.ended(nil)
+}
+
+// phoneConn is the phone's side of a connection.
+type phoneConn struct {
+	*gonet.TCPConn
+	ep    tcpip.Endpoint
+	wq    *waiter.Queue
+	entry waiter.Entry
+	ready <-chan struct{}
+	once  sync.Once
+}
+
+// accept completes the handshake towards the phone; nil when the phone has
+// gone. The connection is no longer half-open.
+func (r *request) accept() *phoneConn {
+	wq := new(waiter.Queue)
+	ep, err := r.CreateEndpoint(wq)
+	if err != nil {
+		return nil
+	}
+	r.answer(false)
+	idle, user := tcpip.KeepaliveIdleOption(phoneKeepalive), tcpip.TCPUserTimeoutOption(userTimeout)
+	ep.SetSockOpt(&idle)
+	ep.SetSockOpt(&user)
+	ep.SocketOptions().SetKeepAlive(true)
+	ep.SocketOptions().SetDelayOption(false)
+	c := &phoneConn{TCPConn: gonet.NewTCPConn(wq, ep), ep: ep, wq: wq}
+	c.entry, c.ready = waiter.NewChannelEntry(waiter.ReadableEvents)
+	wq.EventRegister(&c.entry)
+	return c
+}
+
+// abort ends the connection with a RST.
+func (c *phoneConn) abort() {
+	c.ep.Abort()
+	c.Close()
+}
+
+func (c *phoneConn) Close() error {
+	var err error
+	c.once.Do(func() {
+		c.wq.EventUnregister(&c.entry)
+		err = c.TCPConn.Close()
+	})
+	return err
+}
+
+// countedConn counts what the sinkhole reads and writes.
+type countedConn struct {
+	net.Conn
+	f *flow
+}
+
+func (c *countedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.f.up.Add(int64(n))
+	return n, err
+}
+
+func (c *countedConn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.f.down.Add(int64(n))
+	return n, err
+}
+
+// CloseWrite lets the sinkhole half-close, as a server may.
+func (c *countedConn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return nil
+}
+
+// timedOut: nobody answered, so the phone gets no answer either.
+func timedOut(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) ||
+		errors.As(err, &ne) && ne.Timeout()
+}
+
+// reason puts an error into the few words of the journal.
+func reason(err error) string {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return ""
+	case timedOut(err):
+		return "timed out"
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, context.Canceled):
+		return "ended by the gateway"
+	}
+	s := err.Error()
+	return s[:min(len(s), 120)]
+}

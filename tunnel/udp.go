@@ -1,0 +1,371 @@
+package tunnel
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"nightlatch/journal"
+	"nightlatch/policy"
+	"nightlatch/tunnel/netstack"
+)
+
+// handleUDP forwards one datagram of a device. It runs on WireGuard's receive
+// goroutine and never waits; false answers with port unreachable.
+func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	h := header.UDP(pkt.TransportHeader().Slice())
+	if len(h) < header.UDPMinimumSize || int(h.Length()) != len(h)+pkt.Data().Size() {
+		return true // malformed
+	}
+	p, f := t.flowOf(protoUDP, id)
+	if p == nil {
+		return true
+	}
+	if f.Dst.Port() == dnsPort {
+		return t.udpDNS(p, f, pkt)
+	}
+	now := time.Now()
+	m := p.mappingOf(f.Src)
+	var uf *udpFlow
+	if m != nil {
+		uf = m.flow(f.Dst)
+	}
+	if uf == nil || uf.policy != t.currentPolicy() {
+		var ok bool
+		if m, uf, ok = t.openUDP(p, f, now); uf == nil {
+			return ok
+		}
+	}
+	uf.last.Store(now.UnixNano())
+	data := pkt.Data().AsRange().ToSlice()
+	if err := m.write(data, f.Dst); err != nil {
+		uf.failed(err)
+		return false
+	}
+	uf.up.Add(int64(len(data)))
+	return true
+}
+
+// currentPolicy lets a flow notice that it was judged by another policy.
+func (t *Tunnel) currentPolicy() *policy.Policy {
+	if t.opts.Policy == nil {
+		return nil
+	}
+	return t.opts.Policy.Load()
+}
+
+// openUDP judges a flow that is new, or was judged by an older policy. Without
+// a flow it tells whether the datagram is done with (silence) or refused.
+func (t *Tunnel) openUDP(p *peer, pf policy.Flow, now time.Time) (*mapping, *udpFlow, bool) {
+	uf := &udpFlow{flow: newFlow(t, p, pf), policy: t.currentPolicy()}
+	uf.verdict = t.judge(&uf.Flow, now)
+	if uf.verdict.Action != policy.Pass { // Sink too: QUIC clients fall back to TCP
+		if m := p.mappingOf(pf.Src); m != nil {
+			m.forget(pf.Dst)
+		}
+		uf.refused()
+		return nil, nil, uf.verdict.Action == policy.Drop
+	}
+	m := p.mappingOf(pf.Src)
+	if m == nil {
+		var err error
+		if m, err = t.openMapping(p, pf.Src); err != nil {
+			uf.failed(err)
+			return nil, nil, false
+		}
+	}
+	return m, m.add(uf), true
+}
+
+// mapping is one UDP port of a device: one host socket whatever the number of
+// destinations, so that every server sees the same outside port (endpoint
+// independent mapping, RFC 4787 §4.1). What comes back is let in from
+// addresses the device has written to (RFC 4787 §5, address-dependent).
+type mapping struct {
+	t    *Tunnel
+	p    *peer
+	src  netip.AddrPort
+	pc   net.PacketConn
+	end  func() // closes pc, once
+	last atomic.Int64
+
+	mu    sync.Mutex // taken after peer.mu where both are
+	flows map[netip.AddrPort]*udpFlow
+}
+
+// udpFlow is what a mapping knows of one destination.
+type udpFlow struct {
+	*flow
+	policy *policy.Policy // that judged it
+	last   atomic.Int64   // nanoseconds, when something last moved
+}
+
+func (p *peer) mappingOf(src netip.AddrPort) *mapping {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.udp[src]
+}
+
+func (t *Tunnel) openMapping(p *peer, src netip.AddrPort) (*mapping, error) {
+	network := "udp6"
+	if src.Addr().Is4() {
+		network = "udp4"
+	}
+	pc, err := t.listenPacket(t.ctx, network)
+	if err != nil {
+		t.notice(journal.Warn, p.device.Load().Name, "udp socket", fmt.Sprintf("no %s socket for a device: %s", network, reason(err)))
+		return nil, err
+	}
+	m := &mapping{t: t, p: p, src: src, pc: pc, flows: map[netip.AddrPort]*udpFlow{}}
+	m.end = sync.OnceFunc(func() { pc.Close() })
+	m.last.Store(time.Now().UnixNano())
+	leave := p.join(m.end)
+	if leave == nil || !t.begin() {
+		if leave != nil {
+			leave()
+		}
+		pc.Close()
+		return nil, net.ErrClosed
+	}
+	p.mu.Lock()
+	var victim *mapping
+	if len(p.udp) >= t.limits.UDP {
+		victim = p.longestIdle()
+		delete(p.udp, victim.src)
+	}
+	p.udp[src] = m
+	p.mu.Unlock()
+	if victim != nil {
+		t.stats.overLimit.Add(1)
+		t.notice(journal.Warn, p.device.Load().Name, "udp", fmt.Sprintf("more than %d UDP ports in use; the longest idle one was closed", t.limits.UDP))
+		victim.end()
+	}
+	go m.receive(leave)
+	return m, nil
+}
+
+func (t *Tunnel) listenPacket(ctx context.Context, network string) (net.PacketConn, error) {
+	if t.opts.Handlers.ListenPacket != nil {
+		return t.opts.Handlers.ListenPacket(ctx, network)
+	}
+	return new(net.ListenConfig).ListenPacket(ctx, network, ":0")
+}
+
+// longestIdle finds the mapping to give up; p.mu is held and p.udp not empty.
+func (p *peer) longestIdle() (oldest *mapping) {
+	for _, m := range p.udp {
+		if oldest == nil || m.last.Load() < oldest.last.Load() {
+			oldest = m
+		}
+	}
+	return oldest
+}
+
+func (m *mapping) flow(dst netip.AddrPort) *udpFlow {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.flows[dst]
+}
+
+// add remembers a destination; the longest idle one gives way.
+func (m *mapping) add(uf *udpFlow) *udpFlow {
+	m.mu.Lock()
+	var old *udpFlow
+	if before := m.flows[uf.Dst]; before != nil {
+		before.policy, before.verdict = uf.policy, uf.verdict // judged again, still allowed
+		m.mu.Unlock()
+		return before
+	}
+	if len(m.flows) >= flowsPerMapping {
+		for _, f := range m.flows {
+			if old == nil || f.last.Load() < old.last.Load() {
+				old = f
+			}
+		}
+		delete(m.flows, old.Dst)
+	}
+	uf.last.Store(time.Now().UnixNano())
+	m.flows[uf.Dst] = uf
+	m.mu.Unlock()
+	if old != nil {
+		old.ended(nil)
+	}
+	return uf
+}
+
+// forget ends one destination.
+func (m *mapping) forget(dst netip.AddrPort) {
+	m.mu.Lock()
+	uf := m.flows[dst]
+	delete(m.flows, dst)
+	m.mu.Unlock()
+	if uf != nil {
+		uf.ended(nil)
+	}
+}
+
+func (m *mapping) write(data []byte, dst netip.AddrPort) error {
+	m.last.Store(time.Now().UnixNano())
+	if c, ok := m.pc.(*net.UDPConn); ok {
+		_, err := c.WriteToUDPAddrPort(data, dst)
+		return err
+	}
+	_, err := m.pc.WriteTo(data, net.UDPAddrFromAddrPort(dst))
+	return err
+}
+
+// maxReadErrors ends a socket that only fails; single errors are reports about
+// other datagrams (Windows, RFC 1122 §4.1.3.3) and mean nothing here.
+const maxReadErrors = 16
+
+// receive hands what comes back to the device, until the socket is closed.
+func (m *mapping) receive(leave func()) {
+	defer m.t.flows.Done()
+	defer m.close(leave)
+	defer m.t.recovered("udp flow")
+	for failures := 0; failures < maxReadErrors; {
+		if err := readable(m.pc); err != nil {
+			return
+		}
+		buf := m.t.buffers.Get().(*[]byte)
+		n, from, err := readFrom(m.pc, *buf)
+		if err == nil {
+			failures = 0
+			m.back((*buf)[:n], from)
+		} else {
+			failures++
+		}
+		m.t.buffers.Put(buf)
+		if isClosed(err) {
+			return
+		}
+	}
+}
+
+// close takes the mapping out and records its flows.
+func (m *mapping) close(leave func()) {
+	m.end()
+	leave()
+	m.p.mu.Lock()
+	if m.p.udp[m.src] == m {
+		delete(m.p.udp, m.src)
+	}
+	m.p.mu.Unlock()
+	m.mu.Lock()
+	flows := m.flows
+	m.flows = nil
+	m.mu.Unlock()
+	for _, uf := range flows {
+		uf.ended(nil)
+	}
+}
+
+// back writes a reply into the tunnel when the device has written to that
+// address; otherwise the port would amplify for strangers.
+func (m *mapping) back(data []byte, from netip.AddrPort) {
+	now := time.Now().UnixNano()
+	m.mu.Lock()
+	uf := m.flows[from]
+	if uf == nil {
+		for dst, f := range m.flows {
+			if dst.Addr() == from.Addr() {
+				uf = f
+				break
+			}
+		}
+	}
+	m.mu.Unlock()
+	if uf == nil {
+		return
+	}
+	uf.last.Store(now)
+	m.last.Store(now)
+	uf.down.Add(int64(len(data)))
+	m.t.writeUDP(from, m.src, data)
+}
+
+func readFrom(pc net.PacketConn, b []byte) (int, netip.AddrPort, error) {
+	if c, ok := pc.(*net.UDPConn); ok {
+		n, from, err := c.ReadFromUDPAddrPort(b)
+		return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+	}
+	n, addr, err := pc.ReadFrom(b)
+	ua, ok := addr.(*net.UDPAddr)
+	if !ok {
+		return n, netip.AddrPort{}, err
+	}
+	from := ua.AddrPort()
+	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+}
+
+// sweepUDP ends destinations and mappings that were silent for idle.
+func (p *peer) sweepUDP(now time.Time, idle time.Duration) {
+	before := now.Add(-idle).UnixNano()
+	p.mu.Lock()
+	var ends []*mapping
+	var all []*mapping
+	for _, m := range p.udp {
+		if m.last.Load() < before {
+			ends = append(ends, m)
+		} else {
+			all = append(all, m)
+		}
+	}
+	p.mu.Unlock()
+	for _, m := range ends {
+		m.end() // its goroutine records the flows
+	}
+	for _, m := range all {
+		for _, uf := range m.idle(before) {
+			uf.ended(nil)
+		}
+	}
+}
+
+func (m *mapping) idle(before int64) (out []*udpFlow) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for dst, uf := range m.flows {
+		if uf.last.Load() < before {
+			delete(m.flows, dst)
+			out = append(out, uf)
+		}
+	}
+	return out
+}
+
+// writeUDP sends a datagram to a device as if from src. It is built here, so
+// that no endpoint of the stack is needed; the stack fragments it to the MTU.
+func (t *Tunnel) writeUDP(src, dst netip.AddrPort, payload []byte) {
+	proto := netstack.Protocol(dst.Addr())
+	route, err := t.stack.FindRoute(netstack.NIC, netstack.Addr(src.Addr()), netstack.Addr(dst.Addr()), proto, false)
+	if err != nil {
+		return
+	}
+	defer route.Release()
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{
+		ReserveHeaderBytes: header.UDPMinimumSize + int(route.MaxHeaderLength()),
+		Payload:            buffer.MakeWithData(payload),
+	})
+	defer pkt.DecRef()
+	pkt.TransportProtocolNumber = header.UDPProtocolNumber
+	h := header.UDP(pkt.TransportHeader().Push(header.UDPMinimumSize))
+	size := uint16(pkt.Size())
+	h.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: size})
+	pseudo := route.PseudoHeaderChecksum(header.UDPProtocolNumber, size)
+	sum := ^h.CalculateChecksum(checksum.Combine(pseudo, pkt.Data().Checksum()))
+	if sum == 0 {
+		sum = 0xffff // RFC 768: zero means none
+	}
+	h.SetChecksum(sum)
+	route.WritePacket(stack.NetworkHeaderParams{Protocol: header.UDPProtocolNumber, TTL: route.DefaultTTL()}, pkt)
+}
