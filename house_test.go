@@ -32,6 +32,7 @@ var floors = map[string]int{
 	"dashboard":      6,
 	"cmd/nightlatch": 7,
 	"bench":          8,
+	"e2e":            8,
 }
 
 // doors: the rooms (with their sub-packages) by which a library enters.

@@ -27,7 +27,7 @@ type Tunnel struct {
 	Endpoint   string         `yaml:"endpoint" doc:"Where phones find this gateway: host:port, best a DNS name that follows your address. Goes into new device files."`
 	Network4   netip.Prefix   `yaml:"network4" doc:"IPv4 network inside the tunnel; the gateway takes its first address."`
 	Network6   netip.Prefix   `yaml:"network6" doc:"IPv6 network inside the tunnel (a random ULA, RFC 4193); the gateway takes its first address."`
-	MTU        int            `yaml:"mtu" doc:"Bytes in a packet inside the tunnel; 1280 passes everywhere, 1420 is faster on a clean line." min:"1280" max:"1500"`
+	MTU        int            `yaml:"mtu" doc:"Bytes in a packet inside the tunnel; 1280 passes everywhere, up to 1440 is faster on a clean line." min:"1280" max:"1440"`
 	Keepalive  Duration       `yaml:"keepalive" doc:"How often a phone keeps its way through routers open; 0 saves battery, 25s lets notifications arrive." max:"3600"`
 	PrivateKey Secret         `yaml:"private_key" doc:"The gateway's WireGuard key; file:NAME reads it from a file beside this one."`
 	AllowLAN   []netip.Prefix `yaml:"allow_lan" doc:"Private networks or addresses that phones may reach; none by default."`
@@ -85,7 +85,7 @@ type Journal struct {
 	File      string   `yaml:"file" doc:"The SQLite file; relative to this one."`
 	Retention Duration `yaml:"retention" doc:"Older entries are deleted: 12h, 30d."`
 	MaxSize   Size     `yaml:"max_size" doc:"The oldest entries are deleted when the file grows beyond this."`
-	Mask      bool     `yaml:"mask" doc:"Keep only the first and last characters of identifiers that were found."`
+	Mask      bool     `yaml:"mask" doc:"Mask identifiers in the terminal and the live page too. In the file they are always masked: only their first and last characters are kept."`
 }
 
 // Dashboard is the section dashboard.

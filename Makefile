@@ -1,0 +1,46 @@
+# The commands of the house. Each line is what a person would type.
+
+GO ?= go
+
+.PHONY: build test race e2e bench fuzz docs check cross clean
+
+build: ## the static program, ./nightlatch
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o nightlatch ./cmd/nightlatch
+
+test: ## every test that needs no root and no network
+	$(GO) test ./...
+
+race:
+	CGO_ENABLED=1 $(GO) test -race ./...
+
+e2e: ## the whole house in network namespaces: needs root and Debian's packages (see .ci/run)
+	$(GO) test -tags e2e -count=1 -v -timeout 10m ./e2e
+
+bench: ## what the program costs; run it alone
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME
+	@for dir in $$($(GO) list -f '{{.Dir}}' ./...); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go 2>/dev/null | sed 's/^func //'); do \
+	    echo "== $$dir $$f"; (cd $$dir && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) .) || exit 1; \
+	  done; done
+
+docs: ## the pages that the program prints
+	$(GO) run ./cmd/nightlatch docs config > docs/config.md
+	$(GO) run ./cmd/nightlatch docs cli > docs/cli.md
+
+check: ## what CI asks before it tests
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these files'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e
+	staticcheck ./...
+
+cross: ## the program for every platform it is meant for
+	@for p in linux/amd64 linux/arm64 linux/arm android/arm64 darwin/arm64 windows/amd64; do \
+	  ext=; case $$p in windows/*) ext=.exe;; esac; \
+	  echo "== $$p"; CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build -trimpath -ldflags '-s -w' -o dist/nightlatch-$${p%/*}-$${p#*/}$$ext ./cmd/nightlatch || exit 1; \
+	done; ls -l dist
+
+clean:
+	rm -rf nightlatch dist

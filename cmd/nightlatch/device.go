@@ -1,0 +1,338 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/config"
+)
+
+func (a *app) deviceCommand() *cobra.Command {
+	return group("device", "Add, show and remove phones",
+		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
+		a.deviceAdd(), a.deviceList(), a.deviceShow(), a.deviceRename(), a.deviceRotate(), a.deviceRemove())
+}
+
+// deviceInfo is a device as scripts see it. Keys that are secret stay away.
+type deviceInfo struct {
+	Name          string       `json:"name"`
+	PublicKey     string       `json:"public_key"`
+	Addresses     []netip.Addr `json:"addresses"`
+	Created       time.Time    `json:"created"`
+	Conf          string       `json:"conf"`
+	LastHandshake *time.Time   `json:"last_handshake,omitempty"` // nil: never, or no gateway is running
+	Endpoint      string       `json:"endpoint,omitempty"`
+	RxBytes       uint64       `json:"rx_bytes,omitempty"`
+	TxBytes       uint64       `json:"tx_bytes,omitempty"`
+}
+
+func infoOf(h home.Home, d config.Device) deviceInfo {
+	return deviceInfo{Name: d.Name, PublicKey: d.PublicKey.String(), Addresses: d.Addresses, Created: d.Created, Conf: h.ConfPath(d.Name)}
+}
+
+// homeFiles reads what the device commands need.
+func (a *app) homeFiles() (home.Home, *config.Config, []config.Device, error) {
+	h, err := a.needHome()
+	if err != nil {
+		return h, nil, nil, err
+	}
+	cfg, err := config.Load(h.ConfigFile())
+	if err != nil {
+		return h, nil, nil, err
+	}
+	devices, err := config.LoadDevices(h.DevicesDir())
+	return h, cfg, devices, err
+}
+
+// pick gives the device of that name.
+func pick(devices []config.Device, name string) (config.Device, error) {
+	for _, d := range devices {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return config.Device{}, fmt.Errorf("there is no device %q; nightlatch device list shows them", name)
+}
+
+func (a *app) deviceAdd() *cobra.Command {
+	var public string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Make a device with its own keys, and show its QR code",
+		Example: `  nightlatch device add tablet
+  nightlatch device add laptop --public-key 'hSDwCYkwp1R0i33ctD73Wg2/Og0mOBr066SpjqqbTmo='
+  nightlatch device add tablet --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !config.ValidName(args[0]) {
+				return usageError{fmt.Errorf("%q is not a device name; %s", args[0], config.NameRule), commandName(c)}
+			}
+			var key *config.Key
+			if public != "" {
+				key = new(config.Key)
+				if err := key.UnmarshalText([]byte(public)); err != nil {
+					return usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
+				}
+			}
+			h, cfg, _, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			d, err := h.AddDevice(cfg, args[0], key)
+			if err != nil {
+				return err
+			}
+			return a.told(c, h, d, asJSON, key == nil)
+		},
+	}
+	c.Flags().StringVar(&public, "public-key", "", "the phone's own public key; its private key then never touches the gateway")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the QR code")
+	return c
+}
+
+// told asks a running gateway to take a change, and shows the device.
+func (a *app) told(c *cobra.Command, h home.Home, d config.Device, asJSON, showQR bool) error {
+	if err := reloadRunning(c.Context(), h); err != nil {
+		return err
+	}
+	if asJSON {
+		return json.NewEncoder(a.stdout).Encode(infoOf(h, d))
+	}
+	return a.showDevice(h, d, showQR)
+}
+
+// showDevice prints what a person needs to get the device connected.
+func (a *app) showDevice(h home.Home, d config.Device, showQR bool) error {
+	if showQR {
+		conf, err := os.ReadFile(h.ConfPath(d.Name))
+		if err != nil {
+			return fmt.Errorf("device %s: %w; nightlatch device rotate %s makes new keys", d.Name, err, d.Name)
+		}
+		if err := printQR(a.stdout, string(conf), isTerminal(a.stdout)); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "\nscan this with the WireGuard app (+, scan from QR code), or import the file\n")
+	} else {
+		fmt.Fprintf(a.stdout, "put the phone's own private key into the file\n")
+	}
+	fmt.Fprintf(a.stdout, "  %s\n\n", h.ConfPath(d.Name))
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "device\t%s\naddresses\t%s\npublic key\t%s\ncreated\t%s\n",
+		d.Name, joinAddrs(d.Addresses), d.PublicKey, d.Created.Local().Format("2006-01-02 15:04"))
+	return w.Flush()
+}
+
+func joinAddrs(addrs []netip.Addr) string {
+	s := ""
+	for i, a := range addrs {
+		if i > 0 {
+			s += ", "
+		}
+		s += a.String()
+	}
+	return s
+}
+
+func (a *app) deviceList() *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "list",
+		Short:   "List the devices, and who is connected when a gateway is running",
+		Example: "  nightlatch device list\n  nightlatch device list --json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			h, _, devices, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			infos := make([]deviceInfo, 0, len(devices))
+			for _, d := range devices {
+				infos = append(infos, infoOf(h, d))
+			}
+			running := fillLive(c.Context(), h, infos)
+			if asJSON {
+				return json.NewEncoder(a.stdout).Encode(infos)
+			}
+			return a.deviceTable(infos, running)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
+	return c
+}
+
+func (a *app) deviceTable(infos []deviceInfo, running bool) error {
+	if len(infos) == 0 {
+		fmt.Fprintln(a.stdout, "no devices yet; nightlatch device add NAME makes one")
+		return nil
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tADDRESSES\tLAST HANDSHAKE\tFROM\tSENT\tRECEIVED")
+	for _, d := range infos {
+		last := "never"
+		switch {
+		case !running:
+			last = "(no gateway is running)"
+		case d.LastHandshake != nil:
+			last = time.Since(*d.LastHandshake).Truncate(time.Second).String() + " ago"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, joinAddrs(d.Addresses), last, dash(d.Endpoint), byteCount(d.RxBytes), byteCount(d.TxBytes))
+	}
+	return w.Flush()
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// byteCount writes bytes with a unit that keeps the number short.
+func byteCount(n uint64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+func (a *app) deviceShow() *cobra.Command {
+	var asJSON, noQR bool
+	c := &cobra.Command{
+		Use:     "show NAME",
+		Short:   "Show a device and its QR code again",
+		Example: "  nightlatch device show phone\n  nightlatch device show phone --no-qr",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			h, _, devices, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			d, err := pick(devices, args[0])
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				infos := []deviceInfo{infoOf(h, d)}
+				fillLive(c.Context(), h, infos)
+				return json.NewEncoder(a.stdout).Encode(infos[0])
+			}
+			return a.showDevice(h, d, !noQR)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	c.Flags().BoolVar(&noQR, "no-qr", false, "leave the QR code out: it holds the private key")
+	return c
+}
+
+func (a *app) deviceRename() *cobra.Command {
+	return &cobra.Command{
+		Use:     "rename OLD NEW",
+		Short:   "Give a device another name; its keys stay",
+		Example: "  nightlatch device rename phone redmi",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if !config.ValidName(args[1]) {
+				return usageError{fmt.Errorf("%q is not a device name; %s", args[1], config.NameRule), commandName(c)}
+			}
+			h, _, devices, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			d, err := pick(devices, args[0])
+			if err != nil {
+				return err
+			}
+			if _, err := pick(devices, args[1]); err == nil {
+				return fmt.Errorf("there is a device %s already", args[1])
+			}
+			d.Name = args[1]
+			if err := config.WriteFile(h.DevicePath(args[1]), d.Marshal(), 0o600); err != nil {
+				return err
+			}
+			if err := os.Rename(h.ConfPath(args[0]), h.ConfPath(args[1])); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("device rename: %w", err)
+			}
+			if err := os.Remove(h.DevicePath(args[0])); err != nil {
+				return fmt.Errorf("device rename: %w", err)
+			}
+			fmt.Fprintf(a.stdout, "%s is now called %s\n", args[0], args[1])
+			return reloadRunning(c.Context(), h)
+		},
+	}
+}
+
+func (a *app) deviceRotate() *cobra.Command {
+	var public string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "rotate NAME",
+		Short:   "Give a device new keys; its old ones stop working at once",
+		Example: "  nightlatch device rotate phone",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var key *config.Key
+			if public != "" {
+				key = new(config.Key)
+				if err := key.UnmarshalText([]byte(public)); err != nil {
+					return usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
+				}
+			}
+			h, cfg, devices, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			d, err := pick(devices, args[0])
+			if err != nil {
+				return err
+			}
+			if err := h.RotateDevice(cfg, &d, devices, key); err != nil {
+				return err
+			}
+			return a.told(c, h, d, asJSON, key == nil)
+		},
+	}
+	c.Flags().StringVar(&public, "public-key", "", "the phone's own new public key")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object instead of the QR code")
+	return c
+}
+
+func (a *app) deviceRemove() *cobra.Command {
+	return &cobra.Command{
+		Use:     "remove NAME",
+		Short:   "Remove a device; its connections end at once",
+		Example: "  nightlatch device remove tablet",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			h, _, devices, err := a.homeFiles()
+			if err != nil {
+				return err
+			}
+			if _, err := pick(devices, args[0]); err != nil {
+				return err
+			}
+			if err := os.Remove(h.DevicePath(args[0])); err != nil {
+				return fmt.Errorf("device remove: %w", err)
+			}
+			if err := os.Remove(h.ConfPath(args[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("device remove: %w", err)
+			}
+			fmt.Fprintf(a.stdout, "%s is removed; delete the tunnel on the phone too\n", args[0])
+			return reloadRunning(c.Context(), h)
+		},
+	}
+}

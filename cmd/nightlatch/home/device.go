@@ -1,0 +1,97 @@
+package home
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"nightlatch/config"
+)
+
+// addDevice makes a device with its own keys and addresses. With a public key
+// of its own the private one never touches the gateway, and no .conf is whole.
+func (h Home) AddDevice(cfg *config.Config, name string, public *config.Key) (config.Device, error) {
+	devices, err := config.LoadDevices(h.DevicesDir())
+	if err != nil {
+		return config.Device{}, err
+	}
+	for _, d := range devices {
+		if d.Name == name {
+			return d, fmt.Errorf("there is a device %s already; choose another name, or: nightlatch device rotate %s", name, name)
+		}
+	}
+	addrs, err := config.FreeAddresses(&cfg.Tunnel, devices)
+	if err != nil {
+		return config.Device{}, err
+	}
+	d := config.Device{Name: name, PresharedKey: config.NewKey(), Addresses: addrs, Created: time.Now().UTC().Truncate(time.Second)}
+	return d, h.keyDevice(cfg, &d, public)
+}
+
+// keyDevice gives a device new keys and writes its two files.
+func (h Home) keyDevice(cfg *config.Config, d *config.Device, public *config.Key) error {
+	server, err := h.serverPublicKey(cfg)
+	if err != nil {
+		return err
+	}
+	private := ""
+	if public != nil {
+		d.PublicKey = *public
+	} else {
+		key := config.NewKey()
+		private = key.String()
+		if d.PublicKey, err = key.Public(); err != nil {
+			return err
+		}
+	}
+	conf := clientConf(cfg, d, server, private)
+	if err := config.WriteFile(h.ConfPath(d.Name), []byte(conf), 0o600); err != nil {
+		return err
+	}
+	return config.WriteFile(h.DevicePath(d.Name), d.Marshal(), 0o600)
+}
+
+func (h Home) DevicePath(name string) string { return filepath.Join(h.DevicesDir(), name+".yaml") }
+func (h Home) ConfPath(name string) string   { return filepath.Join(h.DevicesDir(), name+".conf") }
+
+func (h Home) ServerKey(cfg *config.Config) (config.Key, error) {
+	var k config.Key
+	s, err := cfg.Tunnel.PrivateKey.Read(h.Dir)
+	if err != nil {
+		return k, fmt.Errorf("%w; restore it from a backup, or delete the reference to make a new one", err)
+	}
+	if err := k.UnmarshalText([]byte(s)); err != nil {
+		return k, fmt.Errorf("%s: %w", cfg.Tunnel.PrivateKey, err)
+	}
+	return k, nil
+}
+
+func (h Home) serverPublicKey(cfg *config.Config) (config.Key, error) {
+	k, err := h.ServerKey(cfg)
+	if err != nil {
+		return k, err
+	}
+	return k.Public()
+}
+
+// rotateDevice gives a device new keys, and new addresses where its old ones
+// no longer fit.
+func (h Home) RotateDevice(cfg *config.Config, d *config.Device, devices []config.Device, key *config.Key) error {
+	others := make([]config.Device, 0, len(devices))
+	for _, o := range devices {
+		if o.Name != d.Name {
+			others = append(others, o)
+		}
+	}
+	fresh := *d
+	fresh.PublicKey = config.NewKey() // only so that the check looks at the addresses
+	if config.CheckDevices(&cfg.Tunnel, append(others, fresh)) != nil {
+		addrs, err := config.FreeAddresses(&cfg.Tunnel, others)
+		if err != nil {
+			return err
+		}
+		d.Addresses = addrs
+	}
+	d.PresharedKey = config.NewKey()
+	return h.keyDevice(cfg, d, key)
+}

@@ -1,0 +1,270 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nightlatch/blocklists"
+	"nightlatch/config"
+	"nightlatch/decoder"
+	"nightlatch/policy"
+)
+
+// Settings is a home as read from its files: all that a gateway is built from.
+// It is not changed after it was read.
+type Settings struct {
+	Home    Home
+	Config  *config.Config
+	Devices []config.Device
+	Key     config.Key          // the server's private key
+	Known   map[string][]string // the owner's own identifiers
+	Lists   Lists
+}
+
+// Load reads and checks every file of a home. Broken lists do not fail it:
+// they stand in Lists.Broken, and the others are in force.
+func (h Home) Load() (*Settings, error) {
+	s, err := h.files()
+	if err != nil {
+		return nil, err
+	}
+	if s.Key, err = h.ServerKey(s.Config); err != nil {
+		return nil, err
+	}
+	if s.Known, err = h.loadKnown(s.Config); err != nil {
+		return nil, err
+	}
+	s.Lists, err = loadLists(s.Config, h.Dir, nil)
+	return s, err
+}
+
+// Again reads config, devices and lists anew. A list that is broken now keeps
+// its last good version; keys and known values stay as they are.
+func (s *Settings) Again() (*Settings, error) {
+	next, err := s.Home.files()
+	if err != nil {
+		return nil, err
+	}
+	next.Key, next.Known = s.Key, s.Known
+	next.Lists, err = loadLists(next.Config, s.Home.Dir, &s.Lists)
+	return next, err
+}
+
+// files reads config and devices.
+func (h Home) files() (*Settings, error) {
+	s := &Settings{Home: h}
+	var err error
+	if s.Config, err = config.Load(h.ConfigFile()); err != nil {
+		return nil, err
+	}
+	if s.Devices, err = config.LoadDevices(h.DevicesDir()); err != nil {
+		return nil, err
+	}
+	return s, config.CheckDevices(&s.Config.Tunnel, s.Devices)
+}
+
+// loadKnown reads the owner's own identifiers; an absent file means none.
+func (h Home) loadKnown(cfg *config.Config) (map[string][]string, error) {
+	text, err := cfg.Sinkhole.Known.Read(h.Dir)
+	if errors.Is(err, fs.ErrNotExist) || text == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	known, err := decoder.ParseKnown([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", cfg.Sinkhole.Known, err)
+	}
+	return known, nil
+}
+
+// Lists is every list of a home that could be read, and what could not.
+type Lists struct {
+	All    []*blocklists.List
+	Paths  map[string]string // list name -> file; absent for built-in ones
+	Broken []Broken
+}
+
+// Broken is a list that could not be read. Err is one line: file, line,
+// column, what to do.
+type Broken struct {
+	List string
+	Err  error
+}
+
+func (s *Lists) names() []string {
+	var out []string
+	for _, l := range s.All {
+		out = append(out, l.Name)
+	}
+	return out
+}
+
+// loadLists reads the built-in lists, the owner's folder and the files of the
+// config. A list that cannot be read keeps its last good version from old, if
+// there is one.
+func loadLists(cfg *config.Config, dir string, old *Lists) (Lists, error) {
+	set := Lists{Paths: map[string]string{}}
+	builtin, err := builtinNames(cfg.Lists.Builtin)
+	if err != nil {
+		return set, err
+	}
+	for _, name := range builtin {
+		l, err := blocklists.Builtin(name)
+		if err != nil {
+			return set, fmt.Errorf("built-in list %s: %w", name, err)
+		}
+		set.All = append(set.All, l)
+	}
+	sources, paths, err := ownLists(config.Resolve(dir, cfg.Lists.Folder))
+	if err != nil {
+		set.Broken = append(set.Broken, Broken{cfg.Lists.Folder, err})
+	}
+	for _, f := range cfg.Lists.Files {
+		sources, paths = append(sources, fileSource(f)), append(paths, config.Resolve(dir, f.Path))
+	}
+	for i, src := range sources {
+		set.add(src, paths[i], old)
+	}
+	return set, nil
+}
+
+// add reads one list file into the set.
+func (s *Lists) add(src blocklists.Source, path string, old *Lists) {
+	if slices.Contains(s.names(), src.Name) {
+		s.Broken = append(s.Broken, Broken{src.Name, fmt.Errorf("%s: a list called %s is read already; rename this one", path, src.Name)})
+		return
+	}
+	l, err := blocklists.ParseFile(src, path)
+	if err != nil {
+		s.Broken = append(s.Broken, Broken{src.Name, err})
+		if l = old.Find(src.Name); l == nil {
+			return
+		}
+	}
+	s.All = append(s.All, l)
+	s.Paths[src.Name] = path
+}
+
+// Find gives the list of that name; nil when there is none.
+func (s *Lists) Find(name string) *blocklists.List {
+	if s == nil {
+		return nil
+	}
+	for _, l := range s.All {
+		if l.Name == name {
+			return l
+		}
+	}
+	return nil
+}
+
+func builtinNames(wanted []string) ([]string, error) {
+	known := blocklists.BuiltinNames()
+	if slices.Contains(wanted, "all") {
+		return known, nil
+	}
+	for _, name := range wanted {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("lists.builtin: there is no built-in list %q; known are %s", name, strings.Join(known, ", "))
+		}
+	}
+	return wanted, nil
+}
+
+// ownLists finds the owner's lists in their folder, in name order.
+func ownLists(folder string) (sources []blocklists.Source, paths []string, err error) {
+	if folder == "" {
+		return nil, nil, nil
+	}
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("lists.folder: %w", err)
+	}
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if e.IsDir() || strings.HasPrefix(e.Name(), ".") || !slices.Contains([]string{".yaml", ".yml", ".txt"}, ext) {
+			continue
+		}
+		src := blocklists.Source{Name: strings.TrimSuffix(e.Name(), ext), Own: true}
+		if ext != ".txt" {
+			src.Format = blocklists.Native
+		}
+		sources, paths = append(sources, src), append(paths, filepath.Join(folder, e.Name()))
+	}
+	return sources, paths, nil
+}
+
+var listActions = map[string]blocklists.Action{
+	"": blocklists.ActionDefault, "sink": blocklists.ActionSink, "deny": blocklists.ActionDeny, "drop": blocklists.ActionDrop,
+}
+
+func fileSource(f config.ListFile) blocklists.Source {
+	src := blocklists.Source{Name: f.Name, Format: blocklists.Format(f.Format), Action: listActions[f.Action]}
+	switch f.Match {
+	case "exact":
+		src.Match = new(blocklists.Exact)
+	case "subtree":
+		src.Match = new(blocklists.Subtree)
+	}
+	return src
+}
+
+var policyActions = map[string]policy.Action{"pass": policy.Pass, "sink": policy.Sink, "deny": policy.Deny, "drop": policy.Drop}
+
+// Policy compiles what the files say into a policy.
+func (s *Settings) Policy() (*policy.Policy, error) {
+	p := s.Config.Policy
+	opts := policy.Options{
+		Set:     blocklists.Compile(s.Lists.All...),
+		Default: policy.Rules{Lists: p.Lists, Action: policyActions[p.Action], Literal: policyActions[p.Literal]},
+		Devices: map[string]policy.Rules{},
+		Sink:    []netip.Prefix{s.Config.Sinkhole.Network4, s.Config.Sinkhole.Network6},
+	}
+	for name, d := range s.Config.Devices {
+		r := opts.Default
+		if d.Lists != nil {
+			r.Lists = d.Lists
+		}
+		if d.Action != "" {
+			r.Action = policyActions[d.Action]
+		}
+		if d.Literal != "" {
+			r.Literal = policyActions[d.Literal]
+		}
+		opts.Devices[name] = r
+	}
+	return policy.New(opts)
+}
+
+// PolicyDevice gives a configured device as the policy knows it.
+func PolicyDevice(d config.Device) policy.Device {
+	return policy.Device{Name: d.Name, Key: d.PublicKey, Addrs: d.Addresses}
+}
+
+// OwnerOf gives the company behind a list, for summaries.
+func (s *Lists) OwnerOf(list string) string {
+	if l := s.Find(list); l != nil {
+		return l.Owner
+	}
+	return ""
+}
+
+// Rules counts the rules of all lists.
+func (s *Lists) Rules() int {
+	n := 0
+	for _, l := range s.All {
+		n += l.Len()
+	}
+	return n
+}

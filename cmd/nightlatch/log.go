@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/config"
+	"nightlatch/journal"
+)
+
+func (a *app) logCommand() *cobra.Command {
+	var f journal.Filter
+	var follow, asJSON bool
+	var since time.Duration
+	c := &cobra.Command{
+		Use:   "log",
+		Short: "Print what happened: queries, flows, captures, notices",
+		Long: `Print the journal, oldest first. It reads the journal's file, so it works with
+and without a running gateway; --follow goes on with what happens now and
+needs one.`,
+		Example: `  nightlatch log
+  nightlatch log --blocked --device phone --since 24h
+  nightlatch log --follow
+  nightlatch log --name miui --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			h, err := a.needHome()
+			if err != nil {
+				return err
+			}
+			if since > 0 {
+				f.Since = time.Now().Add(-since)
+			}
+			return a.printJournal(c.Context(), h, f, follow, asJSON)
+		},
+	}
+	fl := c.Flags()
+	fl.BoolVarP(&follow, "follow", "f", false, "go on with what happens now")
+	fl.StringVar(&f.Device, "device", "", "only this device")
+	fl.BoolVar(&f.Blocked, "blocked", false, "only what was not passed")
+	fl.StringVar(&f.NamePart, "name", "", "only names that hold this")
+	fl.DurationVar(&since, "since", 0, "only the last while: 30m, 24h")
+	fl.IntVarP(&f.Limit, "lines", "n", 100, "how many lines at the most")
+	fl.BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	return c
+}
+
+// followEvery is how often the file is looked at: a gateway writes about once
+// a second.
+const followEvery = 250 * time.Millisecond
+
+// printJournal prints what the journal's file holds, and with follow what is
+// written to it from then on.
+func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, follow, asJSON bool) error {
+	cfg, err := config.Load(h.ConfigFile())
+	if err != nil {
+		return err
+	}
+	path := config.Resolve(h.Dir, cfg.Journal.File)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		a.say("the journal is empty: no gateway has run in %s yet", h.Dir)
+		return nil
+	}
+	j, err := journal.OpenReadOnly(ctx, journal.Options{Path: path, Driver: "sqlite", Mask: cfg.Journal.Mask})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	events, err := j.Events(ctx, f)
+	if err != nil {
+		return err
+	}
+	for _, e := range slices.Backward(events) { // the journal gives the newest first
+		if err := a.printEvent(e, asJSON); err != nil {
+			return err
+		}
+		f.After = e.ID
+	}
+	if !follow {
+		return nil
+	}
+	return j.Follow(ctx, f, followEvery, func(e journal.StoredEvent) error { return a.printEvent(e, asJSON) })
+}
+
+func (a *app) printEvent(e journal.StoredEvent, asJSON bool) error {
+	line := journal.Line(e.Event)
+	if asJSON {
+		b, err := journal.JSON(e.Event)
+		if err != nil {
+			return err
+		}
+		line = string(b)
+	}
+	_, err := fmt.Fprintln(a.stdout, line)
+	return err
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/config"
+	"nightlatch/dashboard"
+	"nightlatch/decoder"
+	"nightlatch/journal"
+	"nightlatch/policy"
+	"nightlatch/resolver"
+	"nightlatch/sinkhole"
+	"nightlatch/tunnel"
+)
+
+// world is what a gateway asks of the machine it runs on. The zero value is
+// the real one; try and tests put a small internet of their own here.
+type world struct {
+	dial         func(ctx context.Context, network, address string) (net.Conn, error)
+	listenPacket func(ctx context.Context, network string) (net.PacketConn, error)
+	guardAllow   []netip.Prefix // networks the guard lets through
+}
+
+// gateway is the house with all its rooms.
+type gateway struct {
+	started   time.Time
+	log       *slog.Logger
+	policy    policy.Current
+	journal   *journal.Journal
+	resolver  *resolver.Resolver
+	sinkhole  *sinkhole.Sinkhole
+	tunnel    *tunnel.Tunnel
+	dashboard *dashboard.Dashboard
+	token     string
+	https     bool             // sunk HTTPS is read with the owner's CA
+	notices   []journal.Notice // told when the journal runs
+
+	mu       sync.Mutex // guards what a reload replaces
+	settings *home.Settings
+}
+
+// serve is the map of the house: it builds every room from the bottom up and
+// hands the ones to the others that must meet. Nothing runs yet.
+func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (g *gateway, err error) {
+	g = &gateway{started: time.Now(), log: log, settings: s}
+	cfg := s.Config
+
+	p, err := s.Policy()
+	if err != nil {
+		return nil, err
+	}
+	g.policy.Store(p)
+
+	g.journal, err = journal.Open(ctx, journal.Options{
+		Path: config.Resolve(s.Home.Dir, cfg.Journal.File), Driver: "sqlite",
+		Retention: time.Duration(cfg.Journal.Retention), MaxBytes: int64(cfg.Journal.MaxSize),
+		Mask: cfg.Journal.Mask, KeepSamples: cfg.Sinkhole.KeepSamples, OwnerOf: g.ownerOf, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			g.close()
+		}
+	}()
+
+	dec, err := decoder.New(decoder.Options{Known: s.Known})
+	if err != nil {
+		return nil, err
+	}
+	ca, err := loadCA(s)
+	if err != nil {
+		return nil, err
+	}
+	g.https = ca != nil
+	g.sinkhole, err = sinkhole.New(sinkhole.Options{
+		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, CA: ca,
+		Decoder: dec, Recorder: g.journal, KeepSamples: cfg.Sinkhole.KeepSamples, Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	roots, err := rootCAs(s)
+	if err != nil {
+		return nil, err
+	}
+	g.resolver, err = resolver.New(resolver.Options{
+		Policy: &g.policy, Recorder: g.journal, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
+		SinkAddr: g.sinkhole.Addr, Local: localNames(s), CacheEntries: cfg.DNS.Cache,
+		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	g.tunnel, err = tunnel.New(tunnel.Options{
+		PrivateKey: s.Key, Listen: listenAddrs(s), Self: cfg.Tunnel.Gateway(), MTU: cfg.Tunnel.MTU,
+		Prefixes:     []netip.Prefix{cfg.Tunnel.Network4, cfg.Tunnel.Network6},
+		SinkPrefixes: []netip.Prefix{cfg.Sinkhole.Network4, cfg.Sinkhole.Network6},
+		GuardAllow:   append(w.guardAllow, cfg.Tunnel.AllowLAN...),
+		Peers:        peers(s), Policy: &g.policy, Recorder: g.journal, Log: log,
+		Handlers: tunnel.Handlers{
+			DNS: g.resolver.ServeDNS, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
+			Dial: w.dial, ListenPacket: w.listenPacket,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g, g.openDashboard()
+}
+
+// nameOf says by which name a device reached an address: a sinkhole address
+// belongs to one name alone; any other was learnt from the resolver's answers.
+func (g *gateway) nameOf(d policy.Device, a netip.Addr) (name string, exact bool) {
+	if name, ok := g.sinkhole.Name(a); ok {
+		return name, true
+	}
+	return g.resolver.NameOf(d, a)
+}
+
+func (g *gateway) ownerOf(list string) string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.settings.Lists.OwnerOf(list)
+}
+
+// localName is where a phone finds the dashboard.
+const localName = "nightlatch.internal"
+
+// localNames answers the gateway's own names.
+func localNames(s *home.Settings) func(string) []netip.Addr {
+	return func(qname string) []netip.Addr {
+		if strings.EqualFold(strings.TrimSuffix(qname, "."), localName) {
+			return s.Config.Tunnel.Gateway()
+		}
+		return nil
+	}
+}
+
+func listenAddrs(s *home.Settings) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, l := range s.Config.Tunnel.Listen {
+		out = append(out, l.AddrPorts()...)
+	}
+	return out
+}
+
+func peers(s *home.Settings) []tunnel.Peer {
+	var out []tunnel.Peer
+	for _, d := range s.Devices {
+		out = append(out, tunnel.Peer{Device: home.PolicyDevice(d), PresharedKey: d.PresharedKey})
+	}
+	return out
+}
+
+// loadCA gives the owner's CA; nil when there is none or HTTPS is not wanted.
+func loadCA(s *home.Settings) (*sinkhole.CA, error) {
+	if !s.Config.Sinkhole.HTTPS {
+		return nil, nil
+	}
+	ca, err := sinkhole.LoadCA(s.Home.CADir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return ca, err
+}
+
+// rootCAs gives the certificates that encrypted upstreams are checked
+// against; nil means the system's.
+func rootCAs(s *home.Settings) (*x509.CertPool, error) {
+	if s.Config.DNS.CAFile == "" {
+		return nil, nil
+	}
+	path := config.Resolve(s.Home.Dir, s.Config.DNS.CAFile)
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("dns.ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("dns.ca_file: %s holds no certificate in PEM form", filepath.Base(path))
+	}
+	return pool, nil
+}

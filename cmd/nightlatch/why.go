@@ -1,0 +1,157 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/config"
+	"nightlatch/policy"
+)
+
+// whyAnswer is a verdict with everything that made it.
+type whyAnswer struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Device   string `json:"device,omitempty"`
+	Verdict  string `json:"verdict"` // pass, sink, deny or drop
+	Answer   string `json:"answer"`  // what the device would be told, in words
+	List     string `json:"list,omitempty"`
+	File     string `json:"file,omitempty"` // empty for a built-in list
+	Line     int    `json:"line,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Allow    bool   `json:"allow,omitempty"` // the rule is an exception
+	Category string `json:"category,omitempty"`
+	Why      string `json:"why,omitempty"`
+	Breaks   string `json:"breaks,omitempty"`
+	Source   string `json:"source,omitempty"`
+	Reason   string `json:"reason,omitempty"` // when no list decided
+}
+
+func (a *app) whyCommand() *cobra.Command {
+	var device, qtype string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "why NAME",
+		Short: "Say what would happen to a name, and which line of which list decides",
+		Example: `  nightlatch why sa.api.intl.miui.com
+  nightlatch why tracking.miui.com --device phone --type AAAA
+  nightlatch why example.com --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			name, err := blocklists.Canonical(args[0])
+			if err != nil {
+				return usageError{fmt.Errorf("%q is not a name: %w", args[0], err), commandName(c)}
+			}
+			h, err := a.needHome()
+			if err != nil {
+				return err
+			}
+			s, err := h.Load()
+			if err != nil {
+				return err
+			}
+			for _, b := range s.Lists.Broken {
+				a.say("warning: %s", b.Err)
+			}
+			answer, err := askPolicy(s, name, strings.ToUpper(qtype), device)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(a.stdout).Encode(answer)
+			}
+			return answer.print(a.stdout)
+		},
+	}
+	c.Flags().StringVar(&device, "device", "", "as this device (default: as a device without wishes of its own)")
+	c.Flags().StringVar(&qtype, "type", "A", "query type")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+// why puts a name to the policy that the files make.
+func askPolicy(s *home.Settings, name, qtype, device string) (whyAnswer, error) {
+	answer := whyAnswer{Name: name, Type: qtype, Device: device}
+	var d policy.Device
+	if device != "" {
+		dev, err := pick(s.Devices, device)
+		if err != nil {
+			return answer, err
+		}
+		d = home.PolicyDevice(dev)
+	}
+	p, err := s.Policy()
+	if err != nil {
+		return answer, err
+	}
+	v := p.Name(d, name, time.Now())
+	answer.Verdict, answer.Reason = v.Action.String(), v.Reason
+	answer.Answer = answerWords(v.Action, qtype, s.Config)
+	if r := v.Rule; r.List != "" {
+		answer.List, answer.Line, answer.Rule, answer.Allow = r.List, r.Line, r.Text, r.Allow
+		answer.Category, answer.Why, answer.Breaks, answer.Source = r.Category, r.Why, r.Breaks, r.Source
+		answer.File = s.Lists.Paths[r.List]
+	}
+	return answer, nil
+}
+
+func answerWords(act policy.Action, qtype string, cfg *config.Config) string {
+	switch act {
+	case policy.Pass:
+		return "what the upstreams say"
+	case policy.Deny:
+		return "the name does not exist (NXDOMAIN)"
+	case policy.Drop:
+		return "none"
+	}
+	switch qtype {
+	case "A":
+		return fmt.Sprintf("an address of the sinkhole (%s)", cfg.Sinkhole.Network4)
+	case "AAAA":
+		return fmt.Sprintf("an address of the sinkhole (%s)", cfg.Sinkhole.Network6)
+	}
+	return "no data of this type"
+}
+
+func (w *whyAnswer) print(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(t, "%s\t%s\n", key, value)
+		}
+	}
+	row("name", w.Name+" "+w.Type)
+	row("device", w.Device)
+	row("verdict", w.Verdict)
+	row("answer", w.Answer)
+	switch {
+	case w.List == "" && w.Reason == "":
+		row("because", "no list speaks about it")
+	case w.List == "":
+		row("because", w.Reason)
+	default:
+		file := w.File
+		if file == "" {
+			file = "built in"
+		}
+		kind := "stopped by"
+		if w.Allow {
+			kind = "allowed by"
+		}
+		row(kind, fmt.Sprintf("%s:%d (%s)", w.List, w.Line, file))
+		row("rule", w.Rule)
+	}
+	row("category", w.Category)
+	row("collects", w.Why)
+	row("breaks", w.Breaks)
+	row("source", w.Source)
+	return t.Flush()
+}
