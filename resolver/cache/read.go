@@ -53,7 +53,7 @@ func Read(name string, qtype uint16, do bool, msg *dns.Msg, upstream string, lim
 // chain follows CNAMEs from name and keeps what lies on the way. It gives the
 // name at the end.
 func (a *Answer) chain(name string, qtype uint16, do bool, rrs []dns.RR) (string, error) {
-	at, used := name, make([]bool, len(rrs))
+	at, used, been := name, make([]bool, len(rrs)), map[string]bool{}
 	for range maxChain {
 		next := ""
 		for i, rr := range rrs {
@@ -75,6 +75,9 @@ func (a *Answer) chain(name string, qtype uint16, do bool, rrs []dns.RR) (string
 		}
 		if next == "" {
 			return at, nil
+		}
+		if been[at] = true; been[next] {
+			return "", ErrChain
 		}
 		at = next
 	}

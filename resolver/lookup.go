@@ -1,0 +1,148 @@
+package resolver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"nightlatch/resolver/cache"
+	"nightlatch/resolver/upstream"
+)
+
+// patience is how long a client waits for news when something stale is at hand
+// (RFC 8767 §5: 1.8 seconds).
+const patience = 1800 * time.Millisecond
+
+// source is where an answer came from.
+type source uint8
+
+const (
+	fetched    source = iota
+	remembered        // fresh, from memory
+	outlived          // stale, from memory
+)
+
+// flight is one question under way at the upstreams, for all who ask it.
+type flight struct {
+	done   chan struct{} // closed when answer is there
+	answer *cache.Answer
+	cancel context.CancelFunc
+}
+
+// lookup finds the truth: in memory, or by asking, or in memory again when
+// asking failed. nil only when ctx ended first.
+func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source) {
+	known, ok := r.truth.Get(q.key, q.now)
+	if ok && known.Fresh(q.now) {
+		return known, remembered
+	}
+	if f, bad := r.failures.Get(q.key, q.now); bad {
+		if ok {
+			return known, outlived
+		}
+		return f, remembered
+	}
+	f := r.join(ctx, q)
+	if f == nil {
+		if ok {
+			return known, outlived
+		}
+		return cache.Failure(int(dns.ExtendedErrorCodeNotReady), "", 0, q.now), fetched
+	}
+	var enough <-chan time.Time
+	if ok {
+		t := time.NewTimer(patience)
+		defer t.Stop()
+		enough = t.C
+	}
+	select {
+	case <-f.done:
+		if f.answer.Fail && ok {
+			return known, outlived
+		}
+		return f.answer, fetched
+	case <-enough:
+		return known, outlived
+	case <-ctx.Done():
+		return nil, fetched
+	}
+}
+
+// join takes part in the flight for this question, or starts it. Flights live
+// on when a client leaves: the next one will want the answer too. nil when
+// there are too many, or the resolver has ended.
+func (r *Resolver) join(ctx context.Context, q *query) *flight {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.flights[q.key]; f != nil {
+		return f
+	}
+	if r.closed || len(r.flights) >= maxFlights {
+		r.counts.dropped.Add(1)
+		return nil
+	}
+	fctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the upstreams have a deadline of their own
+	f := &flight{done: make(chan struct{}), cancel: cancel}
+	r.flights[q.key] = f
+	question := upstream.Question{Name: q.fqdn, Type: q.Type, DO: q.DO, CD: q.CD}
+	go r.fly(fctx, f, q.key, question)
+	return f
+}
+
+func (r *Resolver) fly(ctx context.Context, f *flight, k cache.Key, question upstream.Question) {
+	defer f.cancel()
+	f.answer = r.ask(ctx, question)
+	if f.answer.Fail {
+		r.failures.Put(k, f.answer)
+	} else {
+		r.truth.Put(k, f.answer)
+	}
+	r.mu.Lock()
+	delete(r.flights, k)
+	r.mu.Unlock()
+	close(f.done)
+}
+
+// ask makes an Answer of whatever the upstreams do, a panic over their bytes
+// included.
+func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answer) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.counts.panics.Add(1)
+			r.log.Error("resolver: an upstream's answer caused a panic", "panic", p, "name", q.Name, "stack", string(debug.Stack()))
+			a = cache.Failure(int(dns.ExtendedErrorCodeInvalidData), "", failTTL, time.Now())
+		}
+	}()
+	reply, err := r.group.Exchange(ctx, q)
+	if err == nil {
+		a, err = cache.Read(q.Name, q.Type, q.DO, reply.Msg, reply.Upstream, r.limits, time.Now())
+		if err == nil {
+			return a
+		}
+		err = fmt.Errorf("upstream %s: %w", reply.Upstream, err)
+	}
+	code, ttl := failure(err)
+	r.log.Debug("a question failed", "name", q.Name, "type", dns.Type(q.Type).String(), "err", err)
+	return cache.Failure(int(code), reply.Upstream, ttl, time.Now())
+}
+
+// failure says which Extended DNS Error a failed question ends with, and for
+// how long it is remembered (RFC 9520 §3.2). That nobody can be reached is
+// remembered per upstream, not per name: when the network is back, all names
+// are.
+func failure(err error) (code uint16, ttl time.Duration) {
+	switch {
+	case errors.Is(err, upstream.ErrUnreachable):
+		return dns.ExtendedErrorCodeNetworkError, 0
+	case errors.Is(err, cache.ErrChain):
+		return dns.ExtendedErrorCodeInvalidData, failTTL
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return dns.ExtendedErrorCodeNoReachableAuthority, failTTL
+	}
+	return dns.ExtendedErrorCodeNetworkError, time.Second
+}

@@ -1,0 +1,139 @@
+package resolver
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"nightlatch/policy"
+)
+
+// stop answers a question the policy will not have answered: with an address
+// of the sinkhole, with "no such name", or not at all. through is the name
+// behind the name that was the reason; it is then the one that is sunk, so
+// that the flow that follows meets the same verdict.
+func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
+	var rep reply
+	switch v.Action {
+	case policy.Drop:
+		rep.silent = true
+	case policy.Sink:
+		rep = r.sink(q, through)
+	default:
+		rep = r.nxdomain(q)
+	}
+	rep.verdict, rep.through = v, through
+	rep.text = reason(v, through)
+	switch {
+	case v.Action == policy.Sink && len(rep.answer) > 0:
+		rep.ede = int(dns.ExtendedErrorCodeForgedAnswer) // RFC 8914 §4.5
+	case v.Rule.List == "":
+		rep.ede = int(dns.ExtendedErrorCodeFiltered) // §4.18: the device's own policy
+	default:
+		rep.ede = int(dns.ExtendedErrorCodeBlocked) // §4.16: a list of the operator
+	}
+	return rep
+}
+
+// reason is the text of an Extended DNS Error: which line of which list.
+func reason(v policy.Verdict, through string) string {
+	text := v.Reason
+	if v.Rule.List != "" {
+		text = fmt.Sprintf("%s:%d", v.Rule.List, v.Rule.Line)
+	}
+	if text == "" {
+		text = "policy"
+	}
+	if through != "" {
+		text += " (" + through + ")"
+	}
+	return text
+}
+
+// sink answers A and AAAA with the sinkhole's address for the name; whatever
+// else is asked of a sunk name, HTTPS and SVCB above all, does not exist, so
+// that no hint leads around the sinkhole.
+func (r *Resolver) sink(q *query, through string) reply {
+	v6 := q.Type == dns.TypeAAAA
+	if r.opt.SinkAddr == nil || !v6 && q.Type != dns.TypeA {
+		return r.nodata(q, q.fqdn)
+	}
+	name := q.name
+	if through != "" {
+		name = through
+	}
+	addr, ok := r.opt.SinkAddr(name, v6)
+	if !ok {
+		return r.nodata(q, q.fqdn)
+	}
+	return r.addresses(q, []netip.Addr{addr})
+}
+
+// addresses answers with those of addrs that fit the question, NODATA when
+// none does.
+func (r *Resolver) addresses(q *query, addrs []netip.Addr) reply {
+	rep := reply{ede: -1}
+	for _, a := range addrs {
+		h := dns.RR_Header{Name: q.fqdn, Rrtype: q.Type, Class: dns.ClassINET, Ttl: r.blockTTL}
+		switch a = a.Unmap(); {
+		case q.Type == dns.TypeA && a.Is4():
+			rep.answer = append(rep.answer, &dns.A{Hdr: h, A: a.AsSlice()})
+		case q.Type == dns.TypeAAAA && a.Is6():
+			rep.answer = append(rep.answer, &dns.AAAA{Hdr: h, AAAA: a.AsSlice()})
+		default:
+			continue
+		}
+		rep.shown = append(rep.shown, a.String())
+	}
+	if len(rep.answer) == 0 {
+		return r.nodata(q, q.fqdn)
+	}
+	return rep
+}
+
+// nodata answers that the name exists and has nothing of this type. zone is
+// the owner of the SOA by which a client knows how long to believe it
+// (RFC 2308 §2.2).
+func (r *Resolver) nodata(_ *query, zone string) reply {
+	return reply{authority: []dns.RR{r.soa(zone)}, ede: -1}
+}
+
+// nxdomain answers that the name does not exist; the SOA is that of the name
+// above it.
+func (r *Resolver) nxdomain(q *query) reply {
+	return reply{rcode: dns.RcodeNameError, authority: []dns.RR{r.soa(above(q.fqdn))}, ede: -1}
+}
+
+func (r *Resolver) soa(zone string) *dns.SOA {
+	return &dns.SOA{
+		Hdr: dns.RR_Header{Name: zone, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: r.blockTTL},
+		Ns:  "nightlatch.internal.", Mbox: "hostmaster.nightlatch.internal.",
+		Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: r.blockTTL,
+	}
+}
+
+// above is the parent of a name in presentation form.
+func above(fqdn string) string {
+	if i, end := dns.NextLabel(fqdn, 0); !end {
+		return fqdn[i:]
+	}
+	return "."
+}
+
+// failed is SERVFAIL with its reason.
+func failed(ede uint16, text string) reply {
+	return reply{rcode: dns.RcodeServerFailure, ede: int(ede), text: text}
+}
+
+// minimal answers ANY as RFC 8482 §4.2 does: with something small and true.
+func minimal(q *query) reply {
+	h := dns.RR_Header{Name: q.fqdn, Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: 3600}
+	return reply{answer: []dns.RR{&dns.HINFO{Hdr: h, Cpu: "RFC8482"}}, ede: -1}
+}
+
+// isBelow tells whether name is zone or lies below it; both canonical.
+func isBelow(name, zone string) bool {
+	return name == zone || len(name) > len(zone) && name[len(name)-len(zone)-1] == '.' && strings.HasSuffix(name, zone)
+}

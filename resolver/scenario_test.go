@@ -1,0 +1,249 @@
+package resolver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// TestScenarios runs testdata/scenarios/*.txt, one behaviour a file; the first
+// file, 00-how-to-write-one.txt, says how. Time is the bubble's own: waiting a day takes
+// no time.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) { newStage(t, file).play(string(text)) })
+		})
+	}
+}
+
+// stage plays one scenario.
+type stage struct {
+	t     *testing.T
+	file  string
+	world *world
+	diary *diary
+	r     *Resolver
+	texts map[string]string
+	last  *dns.Msg
+}
+
+func newStage(t *testing.T, file string) *stage {
+	return &stage{t: t, file: file, world: newWorld(), diary: &diary{}, texts: map[string]string{}}
+}
+
+func (s *stage) play(text string) {
+	lines := strings.Split(text, "\n")
+	for i := 0; i < len(lines); {
+		first := i
+		head := strings.TrimSpace(lines[i])
+		for i++; i < len(lines) && strings.HasPrefix(lines[i], " "); i++ {
+		}
+		if head == "" || strings.HasPrefix(head, "#") {
+			continue
+		}
+		var body []string
+		for _, l := range lines[first+1 : i] {
+			if l = strings.TrimSpace(l); l != "" && !strings.HasPrefix(l, "#") {
+				body = append(body, l)
+			}
+		}
+		if err := s.do(strings.Fields(head), body); err != nil {
+			s.t.Fatalf("%s:%d: %s: %v", s.file, first+1, head, err)
+		}
+	}
+	synctest.Wait()
+}
+
+func (s *stage) do(f, body []string) error {
+	if len(f) < 2 {
+		return fmt.Errorf("a word is missing")
+	}
+	switch f[0] {
+	case "list":
+		s.texts[f[1]] = strings.Join(body, "\n")
+		if s.r != nil { // a list changes while the gateway runs
+			s.r.opt.Policy.Store(lists(s.t, s.texts).Load())
+		}
+	case "world":
+		return s.tell(f[1:], body)
+	case "wait":
+		d, err := time.ParseDuration(f[1])
+		if err != nil {
+			return err
+		}
+		<-time.After(d)
+	case "ask":
+		return s.ask(f[1:], body)
+	default:
+		return fmt.Errorf("the words are list, world, wait and ask")
+	}
+	return nil
+}
+
+func qtype(word string) (uint16, error) {
+	if v, ok := dns.StringToType[word]; ok {
+		return v, nil
+	}
+	return 0, fmt.Errorf("%s is no type", word)
+}
+
+func (s *stage) tell(f, body []string) error {
+	if len(f) < 3 {
+		return fmt.Errorf("world NAME TYPE RCODE|hangs|unreachable")
+	}
+	kind, err := qtype(f[1])
+	if err != nil {
+		return err
+	}
+	switch f[2] {
+	case "hangs":
+		s.world.hang(f[0], kind, 4700*time.Millisecond)
+	case "unreachable":
+		s.world.unplug(f[0], kind)
+	default:
+		rcode, ok := dns.StringToRcode[f[2]]
+		if !ok {
+			return fmt.Errorf("%s is no RCODE", f[2])
+		}
+		s.world.set(f[0], kind, rcode, body...)
+	}
+	return nil
+}
+
+func (s *stage) ask(f, body []string) error {
+	if s.r == nil {
+		s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, nil)
+	}
+	kind, err := qtype(f[1])
+	if err != nil {
+		return err
+	}
+	network, edns, do := "udp", 1232, false
+	for _, w := range f[2:] {
+		size, isSize := strings.CutPrefix(w, "size=")
+		switch {
+		case w == "tcp" || w == "udp":
+			network = w
+		case w == "noedns":
+			edns = 0
+		case w == "do":
+			do = true
+		case isSize:
+			if edns, err = strconv.Atoi(size); err != nil {
+				return err
+			}
+		default:
+			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, size=N", w)
+		}
+	}
+	begin := time.Now()
+	s.last = exchange(s.t, s.r, network, question(s.t, f[0], kind, uint16(edns), func(m *dns.Msg) {
+		if do {
+			m.IsEdns0().SetDo()
+		}
+	}))
+	return s.check(f[0], kind, body, time.Since(begin))
+}
+
+// check compares an answer with what a scenario expects of it, line by line;
+// records that are not expected are an error.
+func (s *stage) check(name string, kind uint16, body []string, took time.Duration) error {
+	if s.last == nil {
+		if slices.Equal(body, []string{"silence"}) {
+			return nil
+		}
+		return fmt.Errorf("silence")
+	}
+	var records []string
+	for _, line := range body {
+		f := strings.Fields(line)
+		rest := strings.TrimSpace(strings.TrimPrefix(line, f[0]))
+		switch f[0] {
+		case "rcode":
+			if got := dns.RcodeToString[s.last.Rcode]; got != rest {
+				return fmt.Errorf("rcode %s, want %s\n%v", got, rest, s.last)
+			}
+		case "flags":
+			if got := flags(s.last); got != rest {
+				return fmt.Errorf("flags %q, want %q", got, rest)
+			}
+		case "ede":
+			if e := ede(s.last); e == nil && rest != "none" || e != nil && fmt.Sprint(e.InfoCode, " ", e.ExtraText) != rest {
+				return fmt.Errorf("ede %v, want %s", e, rest)
+			}
+		case "asked":
+			if got := strconv.Itoa(s.world.count(name, kind)); got != rest {
+				return fmt.Errorf("the world was asked %s times, want %s", got, rest)
+			}
+		case "within":
+			if d, err := time.ParseDuration(rest); err != nil || took > d {
+				return fmt.Errorf("it took %v, want %s (%v)", took, rest, err)
+			}
+		case "journal":
+			q := s.diary.last()
+			if got := fmt.Sprintf("%s %s:%d through=%s upstream=%s", q.Verdict.Action, q.Verdict.Rule.List, q.Verdict.Rule.Line, q.Through, q.Upstream); got != rest {
+				return fmt.Errorf("journal %q, want %q", got, rest)
+			}
+		case "answer", "authority":
+			rr, err := dns.NewRR(rest)
+			if err != nil {
+				return err
+			}
+			records = append(records, f[0]+" "+rr.String())
+		default:
+			return fmt.Errorf("%s: the words are rcode, flags, ede, asked, within, journal, answer, authority, silence", f[0])
+		}
+	}
+	return same(records, s.last)
+}
+
+func flags(m *dns.Msg) string {
+	var out []string
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{m.Truncated, "tc"}, {m.RecursionDesired, "rd"}, {m.RecursionAvailable, "ra"}, {m.CheckingDisabled, "cd"}} {
+		if f.on {
+			out = append(out, f.name)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func same(want []string, m *dns.Msg) error {
+	var got []string
+	for _, rr := range m.Answer {
+		got = append(got, "answer "+rr.String())
+	}
+	for _, rr := range m.Ns {
+		if rr.Header().Rrtype == dns.TypeSOA && !slices.Contains(want, "authority "+rr.String()) && !mentions(want, "authority") {
+			continue // the SOA of a denial need not be spelt out
+		}
+		got = append(got, "authority "+rr.String())
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+	return nil
+}
+
+func mentions(lines []string, word string) bool {
+	return slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, word) })
+}
