@@ -68,9 +68,9 @@ func (t *folds) decoded(key uint64, r decoder.Result) {
 	}
 }
 
-// sweep forgets what is older than the window, or everything, and gives a
-// capture for each that had repeats: it is the last of them and stands for
-// the others.
+// sweep ends the windows that are over, or all of them, and gives a capture
+// for each that had repeats: it is the last of them and stands for the others.
+// What still repeats stays folded; what does not is forgotten.
 func (t *folds) sweep(now time.Time, all bool) (out []journal.Capture) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,10 +79,13 @@ func (t *folds) sweep(now time.Time, all bool) (out []journal.Capture) {
 		if !all && age >= 0 && age < t.window {
 			continue
 		}
-		delete(t.table, key)
+		if f.repeats == 0 || all {
+			delete(t.table, key)
+		}
 		if f.repeats > 0 {
 			f.capture.Repeats = f.repeats - 1
 			out = append(out, f.capture)
+			f.repeats, f.recorded = 0, now
 		}
 	}
 	return out

@@ -24,6 +24,9 @@ const maxRequests = 10_000
 // a client which does not take one in this time takes none.
 const writeTime = 10 * time.Second
 
+// restTime is how long the rest of a request is taken in that could not be read.
+const restTime = time.Second
+
 // serveHTTP1 answers HTTP/1.x requests until the client is done.
 func (x *session) serveHTTP1() {
 	for range maxRequests {
@@ -111,7 +114,8 @@ func (x *session) malformed(at journal.Capture, taken []byte, err error) {
 	x.write(fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status, http.StatusText(status)))
 	x.conn.closeWrite()
 	first := io.MultiReader(bytes.NewReader(taken), x.conn)
-	b := x.s.readBody(first, time.Second, func(t time.Time) { x.conn.SetReadDeadline(t) })
+	x.within(restTime) // in all: this client has had its chance
+	b := x.s.readBody(first, restTime, func(time.Time) {})
 	x.s.takeRaw(x.ctx, at, b)
 	x.s.free(b)
 }
