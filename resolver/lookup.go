@@ -139,7 +139,7 @@ func failure(err error) (code uint16, ttl time.Duration) {
 	switch {
 	case errors.Is(err, upstream.ErrUnreachable):
 		return dns.ExtendedErrorCodeNetworkError, 0
-	case errors.Is(err, cache.ErrChain):
+	case errors.Is(err, cache.ErrChain), errors.Is(err, cache.ErrRecords):
 		return dns.ExtendedErrorCodeInvalidData, failTTL
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return dns.ExtendedErrorCodeNoReachableAuthority, failTTL

@@ -35,7 +35,7 @@ type Answer struct {
 	Shown    []string     // at most maxShown addresses and names, for the journal
 	Upstream string       // who said so
 
-	Tail []byte   // packed message after the question, without OPT; nil when it does not fit 64 KiB
+	Tail []byte   // packed message after the question, without OPT
 	Aged []uint16 // offsets of the TTL fields in Tail
 }
 

@@ -22,8 +22,13 @@ type Limits struct {
 // maxChain bounds a chain of CNAMEs; real ones have up to about ten links.
 const maxChain = 16
 
-// ErrChain means that the CNAMEs of an answer lead in a circle or too far.
-var ErrChain = errors.New("cache: endless CNAME chain")
+// Why an answer may be no answer.
+var (
+	// ErrChain: its CNAMEs lead in a circle or too far.
+	ErrChain = errors.New("cache: endless CNAME chain")
+	// ErrRecords: its records are not what their types say.
+	ErrRecords = errors.New("cache: malformed records")
+)
 
 // Read makes an Answer of an upstream's reply to (name, qtype): name in
 // presentation form, lower case, with the final dot. It keeps the chain that
@@ -46,7 +51,9 @@ func Read(name string, qtype uint16, do bool, msg *dns.Msg, upstream string, lim
 	level(a.Authority, now)
 	a.TTL = a.life(positive, lim)
 	a.collect()
-	a.pack(name, qtype)
+	if err := a.pack(name, qtype); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -256,23 +263,38 @@ func Canonical(name string) string {
 }
 
 // pack makes the bytes that answer this question for anyone: the compression
-// pointers in them lead into a question of the same length.
-func (a *Answer) pack(name string, qtype uint16) {
+// pointers in them lead into a question of the same length. What a client
+// could not read is found here, before it is kept: the library takes records
+// without data from the wire, because UPDATE has them (RFC 2136 §2.4).
+func (a *Answer) pack(name string, qtype uint16) error {
 	m := &dns.Msg{Compress: true, Question: []dns.Question{{Name: name, Qtype: qtype, Qclass: dns.ClassINET}}}
 	m.Answer, m.Ns = a.Answer, a.Authority
 	b, err := m.Pack()
-	if err != nil || len(b) > 0xffff {
-		return
+	var again dns.Msg
+	if err != nil || again.Unpack(b) != nil || len(again.Answer) != len(m.Answer) || len(again.Ns) != len(m.Ns) {
+		return ErrRecords
 	}
-	q, _ := (&dns.Msg{Question: m.Question}).Pack()
+	for _, rr := range slices.Concat(again.Answer, again.Ns) {
+		if h := rr.Header(); h.Rdlength == 0 && h.Rrtype != dns.TypeNULL && h.Rrtype != dns.TypeAPL && known(rr) {
+			return ErrRecords
+		}
+	}
+	q, err := (&dns.Msg{Question: m.Question}).Pack()
 	offs, ok := wire.TTLs(b)
-	if !ok || len(q) > len(b) {
-		return
+	if err != nil || !ok || len(q) > len(b) {
+		return ErrRecords
 	}
 	for i := range offs {
 		offs[i] -= uint16(len(q))
 	}
 	a.Tail, a.Aged = slices.Clone(b[len(q):]), offs
+	return nil
+}
+
+// known tells records whose type the library knows from opaque ones (RFC 3597).
+func known(rr dns.RR) bool {
+	_, opaque := rr.(*dns.RFC3597)
+	return !opaque
 }
 
 // extended gives the code of the first Extended DNS Error of a message
