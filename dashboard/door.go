@@ -56,6 +56,7 @@ func (d *door) knock(from netip.Addr, token string, now time.Time) (ok bool, wai
 	if wait = g.until.Sub(now); wait > 0 {
 		return false, wait
 	}
+	wait = 0
 	sum := sha256.Sum256([]byte(token))
 	if subtle.ConstantTimeCompare(sum[:], d.token[:]) == 1 {
 		delete(d.guessers, who)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -124,9 +125,12 @@ func splitHost(s string) (name, port string, ok bool) {
 		return a.String(), "", a.Zone() == ""
 	}
 	if h, p, err := net.SplitHostPort(s); err == nil {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil && p != "" {
+			return "", "", false
+		}
 		name, port = h, p
-	} else {
-		name = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
+		name = s[1 : len(s)-1]
 	}
 	if a, err := netip.ParseAddr(name); err == nil {
 		return a.Unmap().String(), port, a.Zone() == ""

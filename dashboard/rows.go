@@ -139,13 +139,19 @@ func rowOfCapture(c journal.StoredCapture) row {
 	default:
 		r.Outcome = "caught"
 	}
+	if c.Repeats > 0 {
+		r.More += ", and " + many(int64(c.Repeats), "like it", "like it")
+	}
 	return r
 }
 
 func rowOfNotice(n journal.StoredNotice) row {
-	r := row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: cut(n.Text, longText), More: cut(n.Room, 30), Outcome: n.Level.String(), Tone: "note"}
-	if n.Level >= journal.Warn {
-		r.Tone = "fail"
+	r := row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: cut(n.Text, longText), More: cut(n.Room, 30), Outcome: "note", Tone: "note"}
+	switch {
+	case n.Level >= journal.Error:
+		r.Outcome, r.Tone = "error", "fail"
+	case n.Level == journal.Warn:
+		r.Outcome, r.Tone = "warning", "fail"
 	}
 	return r
 }
