@@ -19,9 +19,14 @@ func (p *peel) body() {
 	if len(data) == 0 {
 		return
 	}
+	p.plain, p.plainAt = data, source("body")
 	codings := strings.Split(strings.ToLower(p.req.get("Content-Encoding")), ",")
 	slices.Reverse(codings)
-	at := source("body")
+	if i := slices.IndexFunc(codings, unheard); i >= 0 {
+		p.foreign = strings.TrimSpace(codings[i])
+		codings = nil // the rest is inside it
+	}
+	at := p.plainAt
 	for _, c := range codings[:min(len(codings), maxCodings)] {
 		out, next, ok := p.coding(strings.TrimSpace(c), data, at)
 		if !ok {
@@ -29,7 +34,19 @@ func (p *peel) body() {
 		}
 		data, at = out, next
 	}
+	p.plain, p.plainAt = data, at
+	p.recipes()
 	p.descend(data, at, true)
+}
+
+// unheard reports a content coding that no standard names.
+func unheard(name string) bool {
+	switch strings.TrimSpace(name) {
+	case "", "identity", "gzip", "x-gzip", "deflate", "br", "zstd", "snappy", "x-snappy", "x-snappy-framed", "lz4", "x-lz4",
+		"utf-8", "utf8", "none", "binary", "aws-chunked", "compress", "x-compress", "base64", "8bit", "7bit":
+		return false
+	}
+	return true
 }
 
 // coding undoes one content coding. It reports false when there is none to
@@ -62,7 +79,6 @@ func (p *peel) coding(name string, data []byte, at *walk.Step) ([]byte, *walk.St
 			run, name = codec.LZ4, "lz4f"
 		}
 	default:
-		p.foreign = name
 		return nil, nil, false
 	}
 	return p.declared(name, run, data, at)

@@ -53,6 +53,7 @@ func source(name string) *walk.Step { return &walk.Step{Codec: name, Index: -1} 
 
 // request peels every part of a request in which SDKs put things.
 func (p *peel) request() {
+	p.vendors = p.d.vendors.Match(scene{p})
 	path, query, _ := strings.Cut(p.req.Target, "?")
 	p.path(path)
 	if query != "" {
@@ -74,15 +75,22 @@ func (p *peel) path(path string) {
 
 // result names what was gathered and judges the whole.
 func (p *peel) result() Result {
-	scene := find.Scene{Host: strings.ToLower(p.req.Host), Index: p.d.index, Known: p.d.known}
-	found := find.Scan(p.leaves, &scene)
-	if scene.Withheld {
+	around := find.Scene{Host: strings.ToLower(p.req.Host), Telemetry: len(p.vendors) > 0, Index: p.d.index, Known: p.d.known}
+	if len(p.vendors) > 0 {
+		around.Named = p.named
+	}
+	found := find.Scan(p.leaves, &around)
+	p.judgeBlobs()
+	if around.Withheld {
 		p.flag("ad-id-withheld")
 	}
 	if p.budget.Spent {
 		p.flag("budget")
 	}
 	r := Result{Layers: p.layers}
+	if len(p.vendors) > 0 {
+		r.Vendor = p.vendors[0].Name
+	}
 	for _, f := range found {
 		r.Findings = append(r.Findings, Finding{Kind: f.Kind, Value: f.Value, Observed: f.Observed, Form: f.Form,
 			Path: f.At.String(), Chain: f.At.Chain(), Confidence: f.Confidence})

@@ -11,6 +11,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"nightlatch/decoder/find"
+	"nightlatch/decoder/vendor"
 )
 
 // Limits of what an owner may tell us.
@@ -23,16 +24,21 @@ const (
 type Options struct {
 	Known  map[string][]string // the owner's values by kind, see [ParseKnown]
 	NoKeys bool                // leave alone what only a vendor's constant key opens
+	// Vendors are further vendor descriptions in YAML, by file name; package
+	// vendor and its data/keys.yaml say how they are written.
+	Vendors map[string][]byte
 }
 
 // Decoder peels payloads. It is immutable and safe for concurrent use.
 type Decoder struct {
-	index  *find.Index
-	known  map[string][]string
-	noKeys bool
+	index   *find.Index
+	known   map[string][]string
+	vendors *vendor.Set
+	noKeys  bool
 }
 
-// New builds a decoder. It is an error to give more than a thousand values.
+// New builds a decoder. It is an error to give more than a thousand values, or
+// a vendor description that cannot be read.
 func New(o Options) (*Decoder, error) {
 	n := 0
 	for _, values := range o.Known {
@@ -41,8 +47,17 @@ func New(o Options) (*Decoder, error) {
 	if n > maxKnownValues {
 		return nil, fmt.Errorf("decoder: %d known values, at most %d can be searched for", n, maxKnownValues)
 	}
+	vendors, err := vendor.Builtin()
+	if err != nil {
+		return nil, fmt.Errorf("decoder: %w", err)
+	}
+	for _, file := range slices.Sorted(maps.Keys(o.Vendors)) {
+		if vendors, err = vendors.With(file, o.Vendors[file]); err != nil {
+			return nil, fmt.Errorf("decoder: %w", err)
+		}
+	}
 	known := maps.Clone(o.Known)
-	return &Decoder{index: find.NewIndex(find.Needles(known)), known: known, noKeys: o.NoKeys}, nil
+	return &Decoder{index: find.NewIndex(find.Needles(known)), known: known, vendors: vendors, noKeys: o.NoKeys}, nil
 }
 
 // ParseKnown reads known values: an object of kinds, each with a value or a

@@ -2,8 +2,10 @@ package decoder
 
 import (
 	"slices"
+	"strings"
 
 	"nightlatch/decoder/codec"
+	"nightlatch/decoder/vendor"
 	"nightlatch/decoder/walk"
 )
 
@@ -25,8 +27,14 @@ type peel struct {
 	leaves []walk.Leaf
 	layers []Layer
 	blobs  []blob
-	// foreign is a content coding no standard names: "encrypted", "rc4".
-	foreign string
+
+	foreign string           // a content coding no standard names: "encrypted", "rc4"
+	vendors []*vendor.Vendor // the descriptions that fit the request
+	plain   []byte           // the body with its content codings undone, and where that is
+	plainAt *walk.Step
+	keys    []string // flags of the recipes that were not used
+	opened  bool     // a recipe opened the body
+	opaque  bool     // encrypted telemetry was left unread
 }
 
 // blob is a stretch of bytes nobody could read, kept for the verdict.
@@ -54,6 +62,9 @@ func (p *peel) leaf(l walk.Leaf) bool {
 	if l.Binary {
 		p.binaryLeaf(l)
 		return true
+	}
+	if !l.Number && tricky(l.Value) {
+		p.flag("sanitise")
 	}
 	p.leaves = append(p.leaves, l)
 	if len(l.Value) >= 8 && !l.Number {
@@ -141,7 +152,23 @@ func (p *peel) blob(data []byte, at *walk.Step, text []byte) {
 	}
 }
 
-// result sorts what was gathered.
+// tricky reports a value that would do something to a terminal or a page that
+// shows it unescaped.
+func tricky(v []byte) bool {
+	for i, c := range v {
+		switch {
+		case c < ' ' && c != '\n' && c != '\r' && c != '\t', c == 0x7f:
+			return true
+		case c == '<' && i+7 < len(v) && strings.EqualFold(string(v[i:i+7]), "<script"):
+			return true
+		case c == 0xe2 && i+2 < len(v) && v[i+1] == 0x80 && v[i+2] >= 0xaa && v[i+2] <= 0xae: // RFC 3629 form of U+202A to U+202E
+			return true
+		}
+	}
+	return false
+}
+
+// sortedFlags gives the flags in order.
 func (p *peel) sortedFlags() []string {
 	out := make([]string, 0, len(p.flags))
 	for f := range p.flags {

@@ -48,7 +48,7 @@ func (p *peel) json(data []byte, at *walk.Step, whole bool) bool {
 	if end.TooDeep {
 		p.flag("too-deep")
 	}
-	if end.Truncated && whole {
+	if last := data[len(data)-1]; whole && (end.Truncated || !end.OK && !end.TooDeep && !end.Stopped && last != '}' && last != ']') {
 		p.flag("truncated")
 	}
 	p.keep(step, data)
@@ -109,21 +109,36 @@ func (p *peel) pairs(data []byte, step, at *walk.Step) {
 }
 
 // letters opens base64 and hex. Both are guesses, so they count only when
-// what they give is itself something.
+// what they give is itself something; what they give otherwise is kept for the
+// verdict.
 func (p *peel) letters(data []byte, at *walk.Step) bool {
+	var failed blob
 	if len(data) >= minHex {
-		if out, ok := codec.Hex(data); ok && p.speculate("hex", data, out, at) {
-			return true
+		if out, ok := codec.Hex(data); ok {
+			if p.speculate("hex", out, at) {
+				return true
+			}
+			failed = blob{at.Begin("hex"), out, data}
 		}
 	}
 	if len(data) < minBase64 {
 		return false
 	}
-	out, ok := codec.Base64(data)
-	if ok && p.speculate("base64", data, out, at) {
+	if out, ok := codec.Base64(data); ok {
+		if p.speculate("base64", out, at) {
+			return true
+		}
+		if failed.data == nil {
+			failed = blob{at.Begin("base64"), out, data}
+		}
+	}
+	if p.lzstring(data, at) {
 		return true
 	}
-	return p.lzstring(data, at)
+	if failed.data != nil {
+		p.blob(failed.data, failed.at, failed.text)
+	}
+	return false
 }
 
 // lzstring opens what lz-string made of JSON.
@@ -141,12 +156,8 @@ func (p *peel) lzstring(data []byte, at *walk.Step) bool {
 }
 
 // speculate goes on with a guess if it was productive.
-func (p *peel) speculate(name string, from, out []byte, at *walk.Step) bool {
-	if !p.budget.Take(len(out)) {
-		return false
-	}
-	if !p.productive(out) {
-		p.blob(out, at.Begin(name), from)
+func (p *peel) speculate(name string, out []byte, at *walk.Step) bool {
+	if !p.budget.Take(len(out)) || !p.productive(out) {
 		return false
 	}
 	p.layer(name, at, out, true)

@@ -12,8 +12,12 @@ func (p *peel) verdict(found []Finding) string {
 		return Hostile
 	case p.flags["truncated"], p.flags["bad-checksum"]:
 		return Malformed
+	case leak && p.opaque:
+		return OpaqueLeak
 	case leak:
 		return Leak
+	case p.opaque:
+		return Opaque
 	}
 	return Clean
 }

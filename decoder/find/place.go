@@ -135,6 +135,7 @@ func (f *finder) group(leaves []walk.Leaf) {
 			lng = l
 		}
 	}
+	f.labelled(leaves)
 	if lat == nil && len(floats) == 2 {
 		f.unnamed(floats[0], floats[1])
 	}
@@ -145,6 +146,31 @@ func (f *finder) group(leaves []walk.Leaf) {
 		fd := field{at: leaves[0].At.Up, value: strings.Join(items, ",")}
 		f.packages(&fd, fd.value, items)
 	}
+}
+
+// labelled judges lists of names and values: {"key":"gaid","value":".."}, and
+// the same in fields 1 and 2 of a protobuf message.
+func (f *finder) labelled(leaves []walk.Leaf) {
+	if len(leaves) > 6 || !labels(leaves[0].At.Key) || leaves[0].Raw || len(leaves[0].Value) > 64 {
+		return
+	}
+	name := string(leaves[0].Value)
+	if kindOf(name) == "" {
+		return
+	}
+	for _, l := range leaves[1:] {
+		if holder(l.At.Key) || l.At.Key >= "2" && l.At.Key <= "6" && len(l.At.Key) == 1 {
+			f.judge(&field{at: l.At, name: name, value: strings.TrimSpace(string(l.Value)), number: l.Number, source: source(l.At)})
+		}
+	}
+}
+
+func labels(name string) bool {
+	switch strings.ToLower(name) {
+	case "key", "name", "k", "n", "1", "param", "field", "label", "id":
+		return true
+	}
+	return false
 }
 
 func (f *finder) coordinates(lat, lng *walk.Leaf) {

@@ -1,21 +1,22 @@
 package find
 
 import (
+	"bytes"
 	"strings"
 
 	"nightlatch/decoder/walk"
 )
 
-// maxTokens bounds the words of one raw stretch that are judged.
-const maxTokens = 20_000
+// maxRaw bounds the bytes of one raw stretch that are judged.
+const maxRaw = 1 << 20
 
 // raw judges a stretch whose structure was not read: what is left of a cut
 // JSON text, strings between binary, a log line. Words are taken as values
 // and the word before each as its name.
 func (f *finder) raw(l *walk.Leaf) {
-	name, tokens := "", 0
-	p := l.Value
-	for i := 0; i < len(p) && tokens < maxTokens; {
+	var name []byte
+	p := l.Value[:min(len(l.Value), maxRaw)]
+	for i := 0; i < len(p) && len(f.out) < maxFound; {
 		if !part(p[i]) {
 			i++
 			continue
@@ -24,13 +25,12 @@ func (f *finder) raw(l *walk.Leaf) {
 		for i < len(p) && part(p[i]) {
 			i++
 		}
-		tokens++
-		tok := strings.Trim(string(p[start:min(i, start+512)]), ".:-/")
+		tok := bytes.Trim(p[start:min(i, start+512)], ".:-/")
 		if len(tok) >= 12 {
-			fd := field{at: l.At, name: name, value: tok, source: source(l.At)}
+			fd := field{at: l.At, name: string(name[:min(len(name), 64)]), value: string(tok), source: source(l.At)}
 			f.token(&fd)
 		}
-		if word(p[start]) || p[start] == '$' || p[start] == '_' {
+		if len(tok) > 0 && (word(tok[0]) || tok[0] == '$' || tok[0] == '_') {
 			name = tok
 		}
 	}

@@ -45,7 +45,8 @@ type Scene struct {
 	Telemetry bool   // the server is known to collect telemetry
 	Index     *Index
 	Known     map[string][]string
-	Withheld  bool // set by [Scan]: an advertising id was there, zeroed
+	Named     func(*walk.Step) string // the kind a vendor's description promises at a place, or nil
+	Withheld  bool                    // set by [Scan]: an advertising id was there, zeroed
 }
 
 const (
@@ -88,11 +89,11 @@ func (f *finder) leaf(l *walk.Leaf) {
 	for _, h := range f.scene.Index.Search(l.Value, l.Raw || l.Binary) {
 		f.add(Found{Kind: h.Needle.Kind, Value: h.Needle.Value, Observed: differs(h), Form: h.Form, Confidence: Proved, At: l.At})
 	}
-	if len(l.Value) > maxValue || l.Binary {
-		return
-	}
 	if l.Raw {
 		f.raw(l)
+		return
+	}
+	if len(l.Value) > maxValue || l.Binary {
 		return
 	}
 	name, up := l.At.Name()
@@ -105,15 +106,32 @@ func (f *finder) judge(fd *field) {
 	if len(fd.value) < 2 || placeholder(fd.value) {
 		return
 	}
-	fd.kind = kindOf(fd.name)
-	fd.up = kindOf(fd.up)
-	if fd.kind == "" {
-		fd.kind = fd.up
+	if f.scene.Named != nil {
+		fd.kind = f.scene.Named(fd.at)
 	}
-	if f.deviceID(fd) {
-		return
+	promised := fd.kind != ""
+	if !promised {
+		fd.kind = kindOf(fd.name)
+		if fd.kind == "" && holder(fd.name) {
+			fd.kind = kindOf(fd.up)
+		}
 	}
-	f.person(fd)
+	before := len(f.out)
+	if !f.deviceID(fd) {
+		f.person(fd)
+	}
+	if promised && len(f.out) == before && !dull(fd.value) && len(fd.value) >= 4 {
+		f.found(fd, fd.kind, fd.value, Likely)
+	}
+}
+
+// holder reports names that say nothing of their own: {"imei":{"value":..}}.
+func holder(name string) bool {
+	switch strings.ToLower(name) {
+	case "value", "val", "v", "data", "content", "text", "string", "str", "raw":
+		return true
+	}
+	return false
 }
 
 func differs(h Hit) string {

@@ -44,10 +44,11 @@ func (s *Step) Child(key string, index int) *Step {
 }
 
 // Name gives the nearest name at or above s within the whole path, and the
-// name above that one: "phone" and "identities" for /identities/phone/0.
+// name above that one: "phone" and "identities" for /identities/phone/0. The
+// field numbers of protobuf and Thrift are no names.
 func (s *Step) Name() (key, parent string) {
 	for ; s != nil; s = s.Up {
-		if !s.Named || s.Key == "" {
+		if !s.Named || s.Key == "" || s.Key[0] >= '0' && s.Key[0] <= '9' {
 			continue
 		}
 		if key == "" {
