@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -85,7 +86,8 @@ func dsn(path string, readOnly, immutable bool) string {
 	if !strings.HasPrefix(p, "/") {
 		p = "/" + p // C:/...
 	}
-	q := "_pragma=" + url.QueryEscape(fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds()))
+	// cell_size_check: a damaged page is noticed when it is read.
+	q := "_pragma=" + url.QueryEscape(fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds())) + "&_pragma=cell_size_check(1)"
 	if readOnly {
 		// query_only: a reader must not even checkpoint. 2 MiB of cache for each of them.
 		q += "&mode=ro&_pragma=query_only(1)&_pragma=cache_size(-2048)&_pragma=temp_store(2)"
@@ -112,8 +114,6 @@ func writerPragmas() []string {
 		"secure_delete = ON",
 		// Sorting happens in memory: private life is not spilled to /tmp.
 		"temp_store = MEMORY",
-		// Bytes of a damaged page are noticed when it is read, not when they crash.
-		"cell_size_check = ON",
 		// No function of a tampered schema runs.
 		"trusted_schema = OFF",
 		"cache_size = -8192", // 8 MiB: the hot ends of all tables and the question index
@@ -141,6 +141,13 @@ func checkHeader(path string) error {
 	}
 	if n < len(head) || !bytes.HasPrefix(head, []byte("SQLite format 3\x00")) {
 		return errDamaged
+	}
+	size := int64(binary.BigEndian.Uint16(head[16:])) // of a page; sqlite.org/fileformat.html §1.3
+	if size == 1 {
+		size = 65536
+	}
+	if st, err := f.Stat(); err != nil || st.Size() < size {
+		return errors.Join(errDamaged, err)
 	}
 	return nil
 }
@@ -188,31 +195,31 @@ func setUp(ctx context.Context, db *sql.DB) (c *sql.Conn, checked bool, err erro
 	if err != nil {
 		return nil, false, err
 	}
-	defer func() {
-		if err != nil {
-			_ = c.Close()
-		}
-	}()
-	if _, err = version(ctx, c); err != nil {
-		return nil, false, err // before any PRAGMA writes to a file that is not ours
+	if checked, err = prepare(ctx, c); err != nil {
+		return nil, false, errors.Join(err, c.Close())
 	}
-	for _, p := range writerPragmas() {
-		if _, err = c.ExecContext(ctx, "PRAGMA "+p); err != nil {
-			return nil, false, fmt.Errorf("pragma %s: %w", p, err)
-		}
+	return c, checked, nil
+}
+
+func prepare(ctx context.Context, c *sql.Conn) (checked bool, err error) {
+	// Nothing is written before it is known that the file is ours and whole: a
+	// damaged one is set aside as it was found.
+	if _, err := version(ctx, c); err != nil {
+		return false, err
 	}
 	short, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	err = integrity(short, c)
-	if err != nil && short.Err() != nil && ctx.Err() == nil {
-		err = nil
-	} else {
-		checked = true
+	late := err != nil && short.Err() != nil && ctx.Err() == nil && !damaged(err)
+	if err != nil && !late {
+		return false, err
 	}
-	if err != nil {
-		return nil, false, err
+	for _, p := range writerPragmas() {
+		if _, err := c.ExecContext(ctx, "PRAGMA "+p); err != nil {
+			return false, fmt.Errorf("pragma %s: %w", p, err)
+		}
 	}
-	return c, checked, migrate(ctx, c)
+	return !late, migrate(ctx, c)
 }
 
 type querier interface {
