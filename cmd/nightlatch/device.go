@@ -88,6 +88,9 @@ func (a *app) deviceAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if _, err := h.Prepare(); err != nil { // the keys, when up has not run yet
+				return err
+			}
 			d, err := h.AddDevice(cfg, args[0], key)
 			if err != nil {
 				return err
