@@ -29,9 +29,10 @@ const (
 
 // lab is three hosts on one machine.
 type lab struct {
-	t                       *testing.T
-	phone, gateway, network string // namespace names
-	dir                     string // world-readable scratch folder
+	t                       *testing.T // the test that runs now
+	all                     *testing.T // the whole; what was started lives as long
+	phone, gateway, network string     // namespace names
+	dir                     string     // world-readable scratch folder
 }
 
 // newLab makes the namespaces and the cables between them. They are removed
@@ -39,7 +40,7 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	id := fmt.Sprintf("nl%d", os.Getpid())
-	l := &lab{t: t, phone: id + "p", gateway: id + "g", network: id + "i"}
+	l := &lab{t: t, all: t, phone: id + "p", gateway: id + "g", network: id + "i"}
 	var err error
 	if l.dir, err = os.MkdirTemp("/tmp", "nl-e2e-"); err != nil {
 		t.Fatal(err)
@@ -135,7 +136,7 @@ func (l *lab) start(ns, name string, env []string, args ...string) (*exec.Cmd, s
 		l.t.Fatal(err)
 	}
 	f.Close()
-	l.t.Cleanup(func() {
+	l.all.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
