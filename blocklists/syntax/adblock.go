@@ -20,6 +20,9 @@ func (r *Reader) adblockLine(text []byte) string {
 			return r.hostNames(addr, uncomment(rest, '#'))
 		}
 	}
+	if i := bytes.Index(text, []byte(" #")); i > 0 {
+		text = trim(text[:i]) // an inline comment
+	}
 	var rule Rule
 	if bytes.HasPrefix(text, []byte("@@")) {
 		text, rule.Allow, rule.Exception = text[2:], true, true
@@ -69,6 +72,7 @@ func (r *Reader) pattern(rule Rule, text []byte) string {
 	begin := false
 	if !tree {
 		body, begin = bytes.CutPrefix(text, []byte("|"))
+		body, begin = afterScheme(body, begin)
 	}
 	body, end := cutEnd(body)
 	if len(bytes.Trim(body, "*.^|")) == 0 {
@@ -83,7 +87,7 @@ func (r *Reader) pattern(rule Rule, text []byte) string {
 	}
 	plain := bytes.IndexByte(body, '*') < 0 && body[0] != '.' && body[len(body)-1] != '.'
 	switch rest, star := bytes.CutPrefix(body, []byte("*.")); {
-	case star && end && !begin && bytes.IndexByte(rest, '*') < 0:
+	case star && end && bytes.IndexByte(rest, '*') < 0:
 		rule.Name, rule.Scope = rest, Below
 	case plain && tree && end:
 		rule.Name, rule.Scope = body, Subtree
@@ -96,6 +100,16 @@ func (r *Reader) pattern(rule Rule, text []byte) string {
 		return NotName
 	}
 	return ""
+}
+
+// afterScheme cuts http:// and its like off: behind it a name begins.
+func afterScheme(body []byte, begin bool) ([]byte, bool) {
+	for _, scheme := range []string{"://", "http://", "https://"} {
+		if rest, ok := bytes.CutPrefix(body, []byte(scheme)); ok {
+			return rest, true
+		}
+	}
+	return body, begin
 }
 
 // wild reads a pattern that is no name.

@@ -151,6 +151,9 @@ func (z *zone) trigger(owner string) (string, bool) {
 		}
 		name += "." + z.origin
 	}
+	if z.apex == "" {
+		return "", false // the zone's name is not known, and this is not relative to it
+	}
 	return strings.CutSuffix(name, "."+z.apex)
 }
 
