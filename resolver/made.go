@@ -1,8 +1,8 @@
 package resolver
 
 import (
-	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -25,31 +25,38 @@ func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 		rep = r.nxdomain(q)
 	}
 	rep.verdict, rep.through = v, through
-	rep.text = reason(v, through)
-	switch {
-	case v.Action == policy.Sink && len(rep.answer) > 0:
-		rep.ede = int(dns.ExtendedErrorCodeForgedAnswer) // RFC 8914 §4.5
-	case v.Rule.List == "":
-		rep.ede = int(dns.ExtendedErrorCodeFiltered) // §4.18: the device's own policy
-	default:
-		rep.ede = int(dns.ExtendedErrorCodeBlocked) // §4.16: a list of the operator
-	}
+	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), string(appendReason(nil, v, through))
 	return rep
 }
 
-// reason is the text of an Extended DNS Error: which line of which list.
-func reason(v policy.Verdict, through string) string {
-	text := v.Reason
-	if v.Rule.List != "" {
-		text = fmt.Sprintf("%s:%d", v.Rule.List, v.Rule.Line)
+// blockCode is the Extended DNS Error of a stopped question; forged tells that
+// it was given an address all the same.
+func blockCode(v policy.Verdict, forged bool) uint16 {
+	switch {
+	case forged:
+		return dns.ExtendedErrorCodeForgedAnswer // RFC 8914 §4.5
+	case v.Rule.List == "":
+		return dns.ExtendedErrorCodeFiltered // §4.18: the device's own policy
 	}
-	if text == "" {
-		text = "policy"
+	return dns.ExtendedErrorCodeBlocked // §4.16: a list of the operator
+}
+
+// appendReason appends the text of an Extended DNS Error: which line of which
+// list.
+func appendReason(dst []byte, v policy.Verdict, through string) []byte {
+	switch {
+	case v.Rule.List != "":
+		dst = append(append(dst, v.Rule.List...), ':')
+		dst = strconv.AppendInt(dst, int64(v.Rule.Line), 10)
+	case v.Reason != "":
+		dst = append(dst, v.Reason...)
+	default:
+		dst = append(dst, "policy"...)
 	}
 	if through != "" {
-		text += " (" + through + ")"
+		dst = append(append(append(dst, " ("...), through...), ')')
 	}
-	return text
+	return dst
 }
 
 // sink answers A and AAAA with the sinkhole's address for the name; whatever

@@ -62,6 +62,12 @@ func (r *Resolver) ServeDNS(ctx context.Context, f policy.Flow, network string, 
 			out = bare(wire, dns.RcodeServerFailure)
 		}
 	}()
+	if network == "udp" {
+		if out, ok := r.fast(f, wire); ok {
+			r.counts.fast.Add(1)
+			return out
+		}
+	}
 	return r.serve(ctx, f, network, wire)
 }
 

@@ -21,6 +21,7 @@ type Key struct {
 // Answer is what is known about one question. It is immutable once made, so
 // that it may be shared by all who ask.
 type Answer struct {
+	Name      string // the name asked for, canonical
 	RCode     int
 	Answer    []dns.RR // the CNAME chain in order, then the records asked for
 	Authority []dns.RR // SOA of a negative answer; its proofs when DO was asked

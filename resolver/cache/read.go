@@ -37,7 +37,7 @@ var (
 // else, the whole additional section included, is none of this question's
 // business and is dropped (RFC 2181 §5.4.1). It takes the records over.
 func Read(name string, qtype uint16, do bool, msg *dns.Msg, upstream string, lim Limits, now time.Time) (*Answer, error) {
-	a := &Answer{RCode: msg.Rcode, Stored: now, EDE: extended(msg), Upstream: upstream}
+	a := &Answer{Name: Canonical(name), RCode: msg.Rcode, Stored: now, EDE: extended(msg), Upstream: upstream}
 	if msg.Rcode != dns.RcodeSuccess && msg.Rcode != dns.RcodeNameError {
 		return Failure(a.EDE, upstream, lim.Fail, now), nil
 	}

@@ -1,0 +1,216 @@
+package resolver
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"nightlatch/journal"
+	"nightlatch/policy"
+	"nightlatch/resolver/cache"
+	"nightlatch/resolver/wire"
+)
+
+// The fast path answers what a home asks all day, names that are remembered
+// or blocked, without unpacking or packing a message. It makes no decision of
+// its own: it walks through the steps of resolve in their order, and leaves to
+// serve whatever is not plain. TestFastIsSlow and FuzzFastIsSlow hold both
+// to the same octets.
+
+// fast answers a UDP query, or says that it is for serve to answer.
+func (r *Resolver) fast(f policy.Flow, b []byte) ([]byte, bool) {
+	now := time.Now()
+	q, fault := wire.Parse(b)
+	if fault != wire.OK || q.Type == dns.TypeANY {
+		return nil, false
+	}
+	p := r.judge()
+	if p == nil {
+		return nil, false
+	}
+	var lower [wire.MaxName]byte
+	key := wire.AppendLower(lower[:0], q.Name)
+	if a, ok := r.truth.GetWire(key, q.Type, q.DO, q.CD, now); ok {
+		return r.fastKnown(p, f, b, &q, a, now)
+	}
+	return r.fastBlocked(p, f, b, &q, now)
+}
+
+// fastKnown answers from memory. That the name is in memory tells that it is
+// not special; whether it is the gateway's own is asked each time.
+func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a *cache.Answer, now time.Time) ([]byte, bool) {
+	if r.isLocal(a.Name) {
+		return nil, false
+	}
+	v := p.Name(f.Device, a.Name, now)
+	if v.Action != policy.Pass {
+		return r.fastStop(f, b, q, a.Name, v, now)
+	}
+	if _, canary := isCanary(a.Name); canary || !a.Fresh(now) || a.EDE >= 0 {
+		return nil, false
+	}
+	out := fastHead(b, q, a.RCode, len(a.Tail))
+	out = append(out, a.Tail...)
+	if q.EDNS {
+		out = fastOPT(out, q, -1, nil)
+	}
+	if len(out) > min(q.Size, maxUDP) {
+		return nil, false
+	}
+	if hidden, _ := r.behind(p, f.Device, a.Name, now, v, a); hidden.Action != policy.Pass {
+		return nil, false
+	}
+	binary.BigEndian.PutUint16(out[6:], uint16(len(a.Answer)))
+	binary.BigEndian.PutUint16(out[8:], uint16(len(a.Authority)))
+	age := uint32(a.Age(now) / time.Second)
+	for _, at := range a.Aged {
+		ttl := out[q.End+int(at):]
+		binary.BigEndian.PutUint32(ttl, cache.LowerTTL(binary.BigEndian.Uint32(ttl), age))
+	}
+	r.names.learn(f.Device.Key, a.Name, a.Addrs, now)
+	r.counts.cached.Add(1)
+	r.fastRecord(f, q, now, journal.Query{Name: a.Name, Verdict: v, RCode: dns.RcodeToString[a.RCode], Answers: a.Shown, Upstream: fromCache})
+	return out, true
+}
+
+// fastBlocked answers a name that is not in memory, if a list stops it.
+func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, now time.Time) ([]byte, bool) {
+	var text [4 * wire.MaxName]byte // every octet may need an escape of four
+	name := string(wire.AppendText(text[:0], q.Name))
+	if _, kind := special(name); kind != ordinary || r.isLocal(name) {
+		return nil, false
+	}
+	v := p.Name(f.Device, name, now)
+	if v.Action == policy.Pass {
+		return nil, false
+	}
+	return r.fastStop(f, b, q, name, v, now)
+}
+
+func (r *Resolver) isLocal(name string) bool {
+	return r.opt.Local != nil && r.opt.Local(name) != nil
+}
+
+// fastStop is stop and sink in octets.
+func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string, v policy.Verdict, now time.Time) ([]byte, bool) {
+	e := journal.Query{Name: name, Verdict: v, RCode: "NOERROR"}
+	if v.Action == policy.Drop {
+		e.RCode = ""
+		r.counts.blocked.Add(1)
+		r.fastRecord(f, q, now, e)
+		return nil, true
+	}
+	out := fastHead(b, q, dns.RcodeSuccess, 64)
+	forged := false
+	if v.Action == policy.Sink {
+		var addr netip.Addr
+		if addr, forged = r.fastSink(q, name); forged {
+			e.Answers = []string{addr.String()}
+			out = r.fastAddr(out, q, addr)
+		} else {
+			out = r.fastSOA(out, wire.HeaderLen)
+		}
+	} else {
+		if len(q.Name) == 1 {
+			return nil, false // the root has no name above it
+		}
+		e.RCode, out[3] = "NXDOMAIN", out[3]|dns.RcodeNameError
+		out = r.fastSOA(out, wire.HeaderLen+1+int(q.Name[0]))
+	}
+	if q.EDNS {
+		var text [maxText]byte
+		out = fastOPT(out, q, int(blockCode(v, forged)), appendReason(text[:0], v, ""))
+	}
+	if len(out) > min(q.Size, maxUDP) {
+		return nil, false
+	}
+	r.counts.blocked.Add(1)
+	r.fastRecord(f, q, now, e)
+	return out, true
+}
+
+// fastSink finds the sinkhole's address; false means that there is none to give.
+func (r *Resolver) fastSink(q *wire.Query, name string) (netip.Addr, bool) {
+	if r.opt.SinkAddr == nil || q.Type != dns.TypeA && q.Type != dns.TypeAAAA {
+		return netip.Addr{}, false
+	}
+	a, ok := r.opt.SinkAddr(name, q.Type == dns.TypeAAAA)
+	a = a.Unmap()
+	return a, ok && a.Is6() == (q.Type == dns.TypeAAAA)
+}
+
+// fastHead begins an answer with the header and the question as it came.
+func fastHead(b []byte, q *wire.Query, rcode, more int) []byte {
+	out := make([]byte, q.End, q.End+more+160) // 160: an OPT with its text
+	copy(out, b[:q.End])
+	out[2] = 0x80 | b[2]&0x01               // QR, RD
+	out[3] = 0x80 | b[3]&0x10 | byte(rcode) // RA, CD
+	clear(out[6:wire.HeaderLen])
+	return out
+}
+
+// fastAddr appends the one record of a sunk name.
+func (r *Resolver) fastAddr(out []byte, q *wire.Query, addr netip.Addr) []byte {
+	out[7] = 1
+	out = append(out, 0xc0, wire.HeaderLen, 0, byte(q.Type), 0, dns.ClassINET)
+	out = binary.BigEndian.AppendUint32(out, r.blockTTL)
+	if addr.Is4() {
+		a := addr.As4()
+		return append(append(out, 0, 4), a[:]...)
+	}
+	a := addr.As16()
+	return append(append(out, 0, 16), a[:]...)
+}
+
+// fastSOA appends the SOA of a denial; its owner is the part of the question's
+// name that begins at zone.
+func (r *Resolver) fastSOA(out []byte, zone int) []byte {
+	out[9] = 1
+	if out[zone] == 0 {
+		out = append(out, 0)
+	} else {
+		out = append(out, 0xc0, byte(zone)) // a label has at most 63 octets, so zone fits
+	}
+	out = append(out, 0, byte(dns.TypeSOA), 0, dns.ClassINET)
+	out = binary.BigEndian.AppendUint32(out, r.blockTTL)
+	length := len(out)
+	out = append(out, 0, 0)
+	ns := len(out)
+	out = append(out, "\x0anightlatch\x08internal\x00\x0ahostmaster"...)
+	out = binary.BigEndian.AppendUint16(out, 0xc000|uint16(ns))
+	for _, n := range [...]uint32{1, 3600, 600, 86400, r.blockTTL} {
+		out = binary.BigEndian.AppendUint32(out, n)
+	}
+	binary.BigEndian.PutUint16(out[length:], uint16(len(out)-length-2))
+	return out
+}
+
+// fastOPT appends our OPT record with one Extended DNS Error or, below zero,
+// none.
+func fastOPT(out []byte, q *wire.Query, ede int, text []byte) []byte {
+	out[11] = 1
+	do := byte(0)
+	if q.DO {
+		do = 0x80
+	}
+	out = append(out, 0, 0, byte(dns.TypeOPT), maxUDP>>8, maxUDP&0xff, 0, 0, do, 0)
+	if ede < 0 {
+		return append(out, 0, 0)
+	}
+	text = text[:min(len(text), maxText)]
+	out = append(out, 0, byte(6+len(text)), 0, dns.EDNS0EDE, 0, byte(2+len(text)), byte(ede>>8), byte(ede))
+	return append(out, text...)
+}
+
+// fastRecord tells the journal what record would.
+func (r *Resolver) fastRecord(f policy.Flow, q *wire.Query, now time.Time, e journal.Query) {
+	if r.opt.Recorder == nil {
+		return
+	}
+	e.Time, e.Device, e.Server, e.Network = now, f.Device.Name, f.Dst, "udp"
+	e.Type = dns.Type(q.Type).String()
+	e.Took = time.Since(now)
+	r.opt.Recorder.Record(e)
+}
