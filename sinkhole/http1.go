@@ -60,7 +60,7 @@ func (x *session) serveRequest() (again bool) {
 		x.malformed(at, head, err)
 		return false
 	}
-	x.requests.Add(1)
+	x.understood()
 	if req.ProtoAtLeast(1, 1) && req.ContentLength != 0 && strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
 		x.write([]byte("HTTP/1.1 100 Continue\r\n\r\n")) // RFC 9110 §10.1.1
 	}

@@ -59,7 +59,7 @@ func (x *session) serveHTTP2(conn net.Conn) {
 func (s *Sinkhole) handleHTTP2(w http.ResponseWriter, req *http.Request) {
 	x := req.Context().Value(sessionKey{}).(*session)
 	defer s.caught("request", x.flow.Name)
-	x.requests.Add(1)
+	x.understood()
 	at := x.capture()
 	control := http.NewResponseController(w)
 	b := s.readBody(req.Body, s.limits.BodyIdle, func(t time.Time) { control.SetReadDeadline(t) })

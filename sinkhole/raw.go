@@ -14,7 +14,7 @@ func (x *session) serveRaw() {
 		at.Scheme = "tls"
 	}
 	b := x.s.readBody(x.conn, rawIdle, func(t time.Time) { x.conn.SetReadDeadline(t) })
-	x.requests.Add(1)
+	x.understood()
 	x.s.takeRaw(x.ctx, at, b)
 	x.s.free(b)
 }

@@ -15,59 +15,77 @@ const (
 	// opened a connection in advance.
 	silentLimit = 3
 
-	// maxRefusals bounds the table of device x host.
+	// maxRefusals bounds the table of device x host x client.
 	maxRefusals = 4096
 )
 
-// refusals remembers which device refuses our certificate for which host, so
-// that the sinkhole does not offer it again and again. It is safe for
+// refusals remembers which client of which device refuses our certificate for
+// which host, so that the sinkhole does not offer it again and again. Clients
+// are told apart by their JA4: on one phone the browser may trust the owner's
+// authority while an SDK that talks to the same host does not. It is safe for
 // concurrent use.
 type refusals struct {
 	now func() time.Time
 
 	mu    sync.Mutex
-	table map[refusalKey]refusal
+	table map[client]refusal
 }
 
-type refusalKey struct{ device, name string }
+type client struct{ device, name, ja4 string }
 
 type refusal struct {
-	silent int       // hang-ups in a row without an alert
-	until  time.Time // zero while not refused
-	seen   time.Time
+	silent  int       // hang-ups in a row without an alert
+	until   time.Time // zero while not refused
+	trusted time.Time // when it last sent something inside our TLS
+	seen    time.Time
 }
 
-// active tells whether a device is known to refuse a host at present.
-func (r *refusals) active(device, name string) bool {
+// active tells whether a client is known to refuse a host at present.
+func (r *refusals) active(c client) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
-	e, ok := r.table[refusalKey{device, name}]
+	e, ok := r.table[c]
 	return ok && now.Before(e.until) && e.until.Sub(now) <= refusalLife // a clock set back must not prolong it
 }
 
-// add notes a refusal: by an alert it counts at once, silent ones by number.
-func (r *refusals) add(device, name string, alert bool) {
+// add notes a refusal: by an alert it counts at once, silent ones by number,
+// and not at all for a client that was read a short while ago: such a one
+// opens connections in advance.
+func (r *refusals) add(c client, alert bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now, key := r.now(), refusalKey{device, name}
-	e, ok := r.table[key]
-	if !ok && len(r.table) >= maxRefusals {
-		r.evict(now)
+	now := r.now()
+	e := r.entry(c, now)
+	if !alert && now.Sub(e.trusted) < refusalLife {
+		return
 	}
 	e.silent++
-	e.seen = now
 	if alert || e.silent >= silentLimit {
 		e.until, e.silent = now.Add(refusalLife), 0
 	}
-	r.table[key] = e
+	r.table[c] = e
 }
 
-// clear forgets what was noted: the client trusted us.
-func (r *refusals) clear(device, name string) {
+// trust notes that a client sent something inside our TLS.
+func (r *refusals) trust(c client) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.table, refusalKey{device, name})
+	now := r.now()
+	e := r.entry(c, now)
+	e.trusted, e.silent, e.until = now, 0, time.Time{}
+	r.table[c] = e
+}
+
+// entry is what is known of a client, with room made for a new one. The
+// caller holds the lock.
+func (r *refusals) entry(c client, now time.Time) refusal {
+	e, ok := r.table[c]
+	if !ok && len(r.table) >= maxRefusals {
+		r.evict(now)
+	}
+	e.seen = now
+	return e
 }
 
 // evict makes room: everything that is over, or else any one entry.

@@ -19,7 +19,8 @@ type reply struct {
 // answers, and with what. The first that fits is given.
 type drain struct {
 	host   string // this name and everything below it; empty means any
-	path   string // the path begins with this; empty means any
+	path   string // the path begins with this
+	query  string // this parameter is there; empty means any
 	status int
 	kind   string
 	body   string
@@ -37,33 +38,47 @@ const (
 // drains are the vendors whose SDK looks at more than the status. Every other
 // SDK that we know of deletes its queue on a 2xx: the default.
 func drains() []drain {
+	const probe = "connectivity probes; they should not be sunk at all"
+	const cct = "Firebase transport: a reply without the field is an I/O error and the batch is kept"
+	const wait = `{"nextRequestWaitMillis":900000}`
+	const mixpanel = "Mixpanel ingestion API: 1 is success, 0 is not"
 	return []drain{
-		{"miui.com", "/track", 200, jsonType, `{"code":0}`, "OneTrack 2.1.1: deletes on code 0"},
-		{"api.mixpanel.com", "/", 200, "text/plain", "1", "Mixpanel ingestion API: 1 is success"},
-		{"api-js.mixpanel.com", "/", 200, "text/plain", "1", "Mixpanel ingestion API: 1 is success"},
-		{"google-analytics.com", "/g/collect", 204, "", "", "GA4 answers 204"},
-		{"", "/generate_204", 204, "", "", "connectivity probes; they should not be sunk at all"},
-		{"", "/gen_204", 204, "", "", "connectivity probes; they should not be sunk at all"},
+		{host: "miui.com", path: "/track", status: 200, kind: jsonType, body: `{"code":0}`, source: "OneTrack 2.1.1: deletes on code 0"},
+		{host: "firebaselogging.googleapis.com", path: "/", status: 200, kind: jsonType, body: wait, source: cct},
+		{host: "firebaselogging-pa.googleapis.com", path: "/", status: 200, kind: jsonType, body: wait, source: cct},
+		{host: "crashlyticsreports-pa.googleapis.com", path: "/", status: 200, kind: jsonType, body: wait, source: cct},
+		{host: "api.mixpanel.com", path: "/", status: 200, kind: "text/plain", body: "1", source: mixpanel},
+		{host: "api-js.mixpanel.com", path: "/", status: 200, kind: "text/plain", body: "1", source: mixpanel},
+		{path: "/i", query: "app_key", status: 200, kind: jsonType, body: `{"result":"Success"}`, source: "Countly SDKs: a 2xx must hold a result"},
+		{host: "google-analytics.com", path: "/g/collect", status: 204, source: "GA4 answers 204"},
+		{path: "/generate_204", status: 204, source: probe},
+		{path: "/gen_204", status: 204, source: probe},
 	}
+}
+
+// fits tells whether a request is one that the drain answers.
+func (d drain) fits(name, path, query string) bool {
+	return under(name, d.host) && strings.HasPrefix(path, d.path) &&
+		(d.query == "" || strings.Contains("&"+query, "&"+d.query+"="))
 }
 
 // answer chooses the reply to a request for a sunk name.
 func (s *Sinkhole) answer(name string, req *http.Request) reply {
-	r := choose(name, req)
+	r := s.choose(name, req)
 	r.cors = cors(req)
 	return r
 }
 
-func choose(name string, req *http.Request) reply {
+func (s *Sinkhole) choose(name string, req *http.Request) reply {
 	if req.Method == http.MethodOptions {
 		return reply{status: http.StatusNoContent}
 	}
-	at := "/"
+	at, query := "/", ""
 	if req.URL != nil && req.URL.Path != "" {
-		at = req.URL.Path
+		at, query = req.URL.Path, req.URL.RawQuery
 	}
-	for _, d := range drains() {
-		if under(name, d.host) && strings.HasPrefix(at, d.path) {
+	for _, d := range s.drains {
+		if d.fits(name, at, query) {
 			return reply{status: d.status, kind: d.kind, body: []byte(d.body)}
 		}
 	}
@@ -71,7 +86,7 @@ func choose(name string, req *http.Request) reply {
 	switch {
 	case strings.EqualFold(path.Ext(at), ".gif"), strings.HasPrefix(req.Header.Get("Accept"), "image/"):
 		return reply{status: http.StatusOK, kind: gifType, body: []byte(pixel)}
-	case strings.Contains(kind, "protobuf"), strings.Contains(kind, "protobuffer"):
+	case strings.Contains(kind, "protobuf"):
 		return reply{status: http.StatusOK, kind: "application/x-protobuf"} // no bytes are a valid empty message
 	}
 	return reply{status: http.StatusOK, kind: jsonType, body: []byte("{}")}

@@ -296,11 +296,23 @@ func TestLargeUpload(t *testing.T) {
 	if got.Size != 10<<20 || !bytes.Equal(got.Sample, up[:4<<20]) || resp.StatusCode != 200 {
 		t.Errorf("size %d, sample %d, status %d", got.Size, len(got.Sample), resp.StatusCode)
 	}
-	if n := b.memory.Load(); n != 0 {
-		t.Errorf("%d bytes of samples are still held", n)
-	}
+	until(t, "samples given back", func() bool { return b.memory.Load() == 0 })
 	if b.Stats().Cut != 1 {
 		t.Error("the cut was not counted")
+	}
+}
+
+// until waits for a condition that another goroutine brings about.
+func until(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	tick, end := time.NewTicker(time.Millisecond), time.After(10*time.Second)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			tb.Fatal("not in time: ", what)
+		}
 	}
 }
 

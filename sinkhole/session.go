@@ -25,7 +25,8 @@ type session struct {
 	conn     *stream
 	scheme   string       // http, or https inside TLS
 	tls      *journal.TLS // inside TLS: what the ClientHello said, outcome read
-	requests atomic.Int64 // HTTP requests that were understood
+	client   client       // inside TLS: who trusts us
+	requests atomic.Int64 // requests, or one raw payload, that came
 	err      error        // why sniffing ended early
 }
 
@@ -47,6 +48,13 @@ func (x *session) serve() {
 func (x *session) capture() journal.Capture {
 	return journal.Capture{Time: x.s.now(), Device: x.flow.Device.Name, Name: x.flow.Name,
 		Dst: x.flow.Dst, Scheme: x.scheme, TLS: x.tls}
+}
+
+// understood counts something that the client sent for the server to have.
+func (x *session) understood() {
+	if x.requests.Add(1) == 1 && x.tls != nil {
+		x.s.refusals.trust(x.client)
+	}
 }
 
 // within sets the read deadline of the connection.

@@ -105,6 +105,7 @@ type Sinkhole struct {
 	memory   atomic.Int64  // bytes of samples held now
 	buffers  sync.Pool     // *[]byte of readChunk bytes
 	readers  sync.Pool     // *bufio.Reader of headMax bytes
+	drains   []drain
 	h2       *http.Server
 	conns    atomic.Int64
 	counts   counts
@@ -149,10 +150,11 @@ func New(o Options) (*Sinkhole, error) {
 			return nil, fmt.Errorf("sinkhole: %w", err)
 		}
 	}
-	s.refusals = &refusals{now: s.now, table: map[refusalKey]refusal{}}
+	s.refusals = &refusals{now: s.now, table: map[client]refusal{}}
 	s.folds = newFolds(s.limits.Fold)
 	s.rates = &rates{perSecond: float64(s.limits.Rate), table: map[string]*bucket{}}
 	s.decoders = make(chan struct{}, s.limits.Decoders)
+	s.drains = drains()
 	s.h2 = s.newHTTP2()
 	return s, nil
 }

@@ -52,14 +52,14 @@ func (x *session) serveTLS() {
 	}
 	info := journal.TLS{SNI: hello.SNI, ALPN: hello.ALPN, Version: clienthello.VersionName(hello.Best()), JA4: hello.JA4()}
 	at.TLS = &info
-	name, why := x.s.mayRead(x, hello.SNI)
+	who, why := x.s.mayRead(x, &info)
 	if why != "" {
 		info.Outcome = why
 		x.turnAway()
 		x.s.takeTLS(at)
 		return
 	}
-	if x.intercept(name, &info) {
+	if x.intercept(who, &info) {
 		x.s.takeTLS(at)
 	}
 }
@@ -79,43 +79,44 @@ func (x *session) readHello() ([]byte, *clienthello.Hello, error) {
 }
 
 // mayRead decides whether a client is offered our certificate, and for which
-// name; why is the outcome when it is not. Only the flow's own sunk name
+// host; why is the outcome when it is not. Only the flow's own sunk name
 // counts, or a name below it that is sunk itself: a certificate for anything
 // else could open what was meant for a wanted server.
-func (s *Sinkhole) mayRead(x *session, sni string) (name, why string) {
-	name = x.flow.Name
+func (s *Sinkhole) mayRead(x *session, info *journal.TLS) (who client, why string) {
+	name, sni := x.flow.Name, info.SNI
 	if sni = strings.ToLower(strings.TrimSuffix(sni, ".")); sni != "" && sni != name {
 		if !strings.HasSuffix(sni, "."+name) || !s.pool.Has(sni) {
-			return "", OutcomeOtherName
+			return client{}, OutcomeOtherName
 		}
 		name = sni
 	}
+	who = client{x.flow.Device.Name, name, info.JA4}
 	switch exempt := s.opt.Exempt; {
 	case s.mint == nil:
-		return "", OutcomeNoCA
+		return client{}, OutcomeNoCA
 	case exempt != nil && (exempt(name) || exempt(x.flow.Name)):
-		return "", OutcomeExempt
-	case s.refusals.active(x.flow.Device.Name, name):
-		return "", OutcomeRemember
+		return client{}, OutcomeExempt
+	case s.refusals.active(who):
+		return client{}, OutcomeRemember
 	}
-	return name, ""
+	return who, ""
 }
 
-// intercept opens the TLS connection with a leaf for name and serves what is
-// inside. It tells whether the connection itself is still to be recorded:
+// intercept opens the TLS connection with a leaf for the host and serves what
+// is inside. It tells whether the connection itself is still to be recorded:
 // once a payload was read, that was recorded instead.
-func (x *session) intercept(name string, info *journal.TLS) (record bool) {
-	leaf, err := x.s.mint.leaf(name)
+func (x *session) intercept(who client, info *journal.TLS) (record bool) {
+	leaf, err := x.s.mint.leaf(who.name)
 	if err != nil {
 		info.Outcome, info.Alert = OutcomeFailed, err.Error()
 		x.turnAway()
 		return true
 	}
 	x.conn.SetDeadline(time.Now().Add(x.s.limits.Hello))
-	tc := tls.Server(x.conn, x.s.tlsConfig(name, leaf))
+	tc := tls.Server(x.conn, x.s.tlsConfig(who.name, leaf))
 	defer tc.Close()
 	if err := tc.HandshakeContext(x.ctx); err != nil {
-		x.untrusted(name, info, err)
+		x.untrusted(who, info, err)
 		return true
 	}
 	x.conn.SetDeadline(time.Time{})
@@ -123,7 +124,7 @@ func (x *session) intercept(name string, info *journal.TLS) (record bool) {
 	info.Version = clienthello.VersionName(state.Version)
 	info.Outcome = OutcomeRead
 	inside := *info // captures keep it: never changed again
-	y := &session{s: x.s, ctx: x.ctx, flow: x.flow, scheme: "https", tls: &inside}
+	y := &session{s: x.s, ctx: x.ctx, flow: x.flow, scheme: "https", tls: &inside, client: who}
 	if state.NegotiatedProtocol == "h2" {
 		y.conn = x.conn
 		y.serveHTTP2(tc)
@@ -133,15 +134,14 @@ func (x *session) intercept(name string, info *journal.TLS) (record bool) {
 		y.conn.release()
 	}
 	if y.requests.Load() > 0 {
-		x.s.refusals.clear(x.flow.Device.Name, name)
 		return false
 	}
 	if alert, ok := remoteAlert(y.err); ok {
-		x.untrusted(name, info, alert)
+		x.untrusted(who, info, alert)
 		return true
 	}
 	info.Outcome = OutcomeSilent
-	x.s.refusals.add(x.flow.Device.Name, name, false)
+	x.s.refusals.add(who, false)
 	return true
 }
 
@@ -163,18 +163,17 @@ func (s *Sinkhole) tlsConfig(name string, leaf *tls.Certificate) *tls.Config {
 }
 
 // untrusted tells how a handshake ended that did not lead inside.
-func (x *session) untrusted(name string, info *journal.TLS, err error) {
+func (x *session) untrusted(who client, info *journal.TLS, err error) {
 	alert, remote := remoteAlert(err)
-	device := x.flow.Device.Name
 	switch {
 	case remote && aboutCertificate(alert.Error()):
 		info.Outcome, info.Alert = OutcomeRefused, words(alert)
-		x.s.refusals.add(device, name, true)
+		x.s.refusals.add(who, true)
 	case remote:
 		info.Outcome, info.Alert = OutcomeFailed, words(alert)
 	case hungUp(err):
 		info.Outcome = OutcomeHungUp
-		x.s.refusals.add(device, name, false)
+		x.s.refusals.add(who, false)
 	default:
 		info.Outcome, info.Alert = OutcomeFailed, words(err)
 		return

@@ -123,8 +123,8 @@ func TestPinnedLate(t *testing.T) {
 			t.Errorf("%d: %+v", i, g.TLS)
 		}
 	}
-	b.refusals.clear("redmi", sunk)
-	c := b.client(t, sunk, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}})
+	// Another client of the same phone, told apart by its JA4, is read all the same.
+	c := b.client(t, sunk, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, NextProtos: []string{"http/1.1"}}})
 	if resp, err := c.Get("https://" + sunk + "/"); err != nil {
 		t.Fatal(err)
 	} else {
@@ -334,25 +334,42 @@ func TestLeafsAreCachedAndRenewed(t *testing.T) {
 	}
 }
 
-func TestRefusalsAreBounded(t *testing.T) {
+func TestRefusals(t *testing.T) {
 	now := time.Now()
-	r := &refusals{now: func() time.Time { return now }, table: map[refusalKey]refusal{}}
+	r := &refusals{now: func() time.Time { return now }, table: map[client]refusal{}}
 	for i := range maxRefusals + 100 {
-		r.add("d", time.Duration(i).String(), true)
+		r.add(client{"d", time.Duration(i).String(), ""}, true)
 	}
 	if len(r.table) > maxRefusals {
 		t.Errorf("%d entries", len(r.table))
 	}
-	r.add("d", "n", true)
-	if !r.active("d", "n") || r.active("e", "n") {
-		t.Error("wrong device")
+	c := client{"d", "n", "j"}
+	r.add(c, true)
+	if !r.active(c) || r.active(client{"e", "n", "j"}) || r.active(client{"d", "n", "k"}) {
+		t.Error("wrong client")
 	}
 	now = now.Add(refusalLife)
-	if r.active("d", "n") {
+	if r.active(c) {
 		t.Error("for ever")
 	}
 	now = now.Add(-365 * 24 * time.Hour)
-	if r.active("d", "n") {
+	if r.active(c) {
 		t.Error("a clock set back prolongs it")
+	}
+	now = now.Add(2 * 365 * 24 * time.Hour)
+	r.trust(c)
+	for range 2 * silentLimit { // a browser's spare connections
+		r.add(c, false)
+	}
+	if r.active(c) {
+		t.Error("a client that trusts us counts as refusing")
+	}
+	r.add(c, true)
+	if !r.active(c) {
+		t.Error("an alert does not count")
+	}
+	r.trust(c)
+	if r.active(c) {
+		t.Error("trust does not end a refusal")
 	}
 }
