@@ -44,7 +44,7 @@ type gridline struct {
 // drawChart lays out the hours up to and with the one of now. labelEvery is
 // how many hours lie between two labels of the axis.
 func drawChart(id string, hours []journal.Hour, now time.Time, width, height, labelEvery int) chart {
-	const top, bottom, left, right = 12.0, 24.0, 44.0, 4.0
+	const top, bottom, left, right = 12.0, 24.0, 38.0, 12.0 // room for the labels
 	c := chart{ID: id, Width: width, Height: height, Left: left, Base: float64(height) - bottom, Right: float64(width) - right}
 	asked, stopped, first := fillHours(hours, now)
 	most := int64(0)

@@ -171,7 +171,7 @@ func holder(steps []step, path string) int {
 	best := -1
 	for i, s := range steps {
 		rest, ok := strings.CutPrefix(path, s.Path)
-		if !ok || rest == "" && best >= 0 || rest != "" && rest[0] != '/' && rest[0] != ':' {
+		if !ok || rest != "" && rest[0] != '/' && rest[0] != ':' {
 			continue
 		}
 		if best < 0 || len(s.Path) > len(steps[best].Path) {

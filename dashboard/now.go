@@ -27,6 +27,7 @@ type nowView struct {
 	At        time.Time
 	Status    Status
 	Connected int64
+	Waiting   bool // no device ever connected
 	Today     journal.DeviceSummary
 	Values    int64 // private values caught today, without those that are only possible
 	Hosts     int64 // hosts they were meant for
@@ -109,6 +110,7 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 	}
 	v.Today = today.Total
 	v.Devices, v.Connected = deviceRows(st.Devices, today.Devices, now)
+	v.Waiting = today.Total.Queries == 0 && !slices.ContainsFunc(st.Devices, func(d Device) bool { return !d.Handshake.IsZero() })
 	v.Stopped = stoppedNames(today.Blocked)
 	v.Wide = drawChart("wide", day.Hours, now, 760, 230, 3)
 	v.Narrow = drawChart("narrow", day.Hours, now, 340, 200, 6)

@@ -128,7 +128,7 @@ func destination(proto string, dst netip.AddrPort, withAddr bool) string {
 }
 
 func rowOfCapture(c journal.StoredCapture) row {
-	r := row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: cut(c.Name, longName), Tone: "stop"}
+	r := row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: cut(c.Name, longName), Tone: "stop", By: by{Reason: "the sinkhole"}}
 	r.More = cut(c.Scheme, 10) + ", " + size(c.Size)
 	n := int64(len(shown(c.Findings)))
 	switch {
