@@ -24,13 +24,18 @@ import (
 // maxSocketPath is what unix sockets allow on every system (sun_path).
 const maxSocketPath = 103
 
+// checkSocketPath tells before anything is made whether a socket can be.
+func checkSocketPath(h home.Home) error {
+	if path := h.Socket(); len(path) > maxSocketPath {
+		return fmt.Errorf("control socket: %s is longer than the %d characters a socket may have; choose a shorter --home", path, maxSocketPath)
+	}
+	return nil
+}
+
 // listenControl opens the control socket; a live one means that another
 // gateway runs in this home.
 func listenControl(h home.Home) (net.Listener, error) {
 	path := h.Socket()
-	if len(path) > maxSocketPath {
-		return nil, fmt.Errorf("control socket: %s is longer than the %d characters a socket may have; choose a shorter --home", path, maxSocketPath)
-	}
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("a gateway is running in %s already; stop it first, or choose another --home", h.Dir)

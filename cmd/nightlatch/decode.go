@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"nightlatch/cmd/nightlatch/findings"
 	"nightlatch/decoder"
 )
 
@@ -83,71 +86,44 @@ func (a *app) readInput(args []string) ([]byte, error) {
 	return raw, nil
 }
 
-type findingJSON struct {
-	Kind       string   `json:"kind"`
-	Value      string   `json:"value"`
-	Confidence string   `json:"confidence"`
-	Path       string   `json:"path"`
-	Chain      []string `json:"chain"`
+// decoded is a result as scripts see it.
+type decoded struct {
+	Verdict  string            `json:"verdict"`
+	Vendor   string            `json:"vendor,omitempty"`
+	Flags    []string          `json:"flags"`
+	Findings []decoder.Finding `json:"findings"`
 }
 
 func printDecodedJSON(w io.Writer, r decoder.Result) error {
-	out := struct {
-		Verdict  string        `json:"verdict"`
-		Flags    []string      `json:"flags"`
-		Findings []findingJSON `json:"findings"`
-	}{r.Verdict, append([]string{}, r.Flags...), []findingJSON{}}
-	for _, f := range r.Findings {
-		out.Findings = append(out.Findings, findingJSON{f.Kind, f.Value, f.Confidence.String(), f.Path, append([]string{}, f.Chain...)})
-	}
-	return json.NewEncoder(w).Encode(out)
+	return json.NewEncoder(w).Encode(decoded{r.Verdict, r.Vendor, append([]string{}, r.Flags...), append([]decoder.Finding{}, r.Findings...)})
 }
-
-// shown tells which findings a person sees first.
-func shown(f decoder.Finding, all bool) bool { return all || f.Confidence > decoder.Possible }
 
 // printDecoded prints a result for a person: the chains, and what was found at
-// the end of each. Values are made harmless for the terminal.
-func printDecoded(w io.Writer, r decoder.Result, chain, all bool) error {
-	fmt.Fprintf(w, "verdict  %s\n", r.Verdict)
+// the end of each.
+func printDecoded(w io.Writer, r decoder.Result, paths, all bool) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "verdict\t%s\n", r.Verdict)
+	if r.Vendor != "" {
+		fmt.Fprintf(t, "vendor\t%s\n", decoder.Safe(r.Vendor))
+	}
 	if len(r.Flags) > 0 {
-		fmt.Fprintf(w, "flags    %s\n", strings.Join(r.Flags, ", "))
+		fmt.Fprintf(t, "flags\t%s\n", strings.Join(r.Flags, ", "))
 	}
-	hidden, last := 0, ""
-	for _, f := range r.Findings {
-		if !shown(f, all) {
-			hidden++
-			continue
-		}
-		if c := strings.Join(f.Chain, " -> "); c != last {
-			fmt.Fprintf(w, "\n%s\n", decoder.Safe(dashIfEmpty(c)))
-			last = c
-		}
-		fmt.Fprintf(w, "  %-18s %-9s %s\n", decoder.Safe(f.Kind), f.Confidence, decoder.Safe(clip(f.Value, 200)))
-		if chain {
-			fmt.Fprintf(w, "  %-18s %-9s %s\n", "", "at", decoder.Safe(f.Path))
-		}
+	if err := t.Flush(); err != nil {
+		return err
 	}
-	if hidden > 0 {
-		fmt.Fprintf(w, "\n%s more that are only possible; --all shows them\n", count(hidden, "finding"))
+	shown := slices.DeleteFunc(slices.Clone(r.Findings), func(f decoder.Finding) bool { return !all && f.Confidence == decoder.Possible })
+	if len(shown) > 0 {
+		fmt.Fprintln(w)
 	}
-	if len(r.Findings) == 0 {
+	findings.Print(w, shown, findings.Style{Sure: true, Paths: paths, Width: 200})
+	switch hidden := len(r.Findings) - len(shown); {
+	case len(r.Findings) == 0:
 		fmt.Fprintln(w, "\nnothing was found")
+	case hidden == 1:
+		fmt.Fprintln(w, "\n1 more finding is only possible; --all shows it")
+	case hidden > 1:
+		fmt.Fprintf(w, "\n%d more findings are only possible; --all shows them\n", hidden)
 	}
 	return nil
-}
-
-func dashIfEmpty(s string) string {
-	if s == "" {
-		return "(as it is)"
-	}
-	return s
-}
-
-// clip shortens a long value, whole runes kept.
-func clip(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/qr"
 	"nightlatch/config"
 )
 
@@ -45,7 +46,7 @@ func (a *app) homeFiles() (home.Home, *config.Config, []config.Device, error) {
 	if err != nil {
 		return h, nil, nil, err
 	}
-	cfg, err := config.Load(h.ConfigFile())
+	cfg, err := h.LoadConfig()
 	if err != nil {
 		return h, nil, nil, err
 	}
@@ -84,18 +85,22 @@ func (a *app) deviceAdd() *cobra.Command {
 					return usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
 				}
 			}
-			h, cfg, _, err := a.homeFiles()
+			h, err := a.needHome()
 			if err != nil {
 				return err
 			}
-			if _, err := h.Prepare(); err != nil { // the keys, when up has not run yet
+			if err := h.PrepareFiles(); err != nil { // the keys, when up has not run yet
+				return err
+			}
+			cfg, err := h.LoadConfig()
+			if err != nil {
 				return err
 			}
 			d, err := h.AddDevice(cfg, args[0], key)
 			if err != nil {
 				return err
 			}
-			return a.told(c, h, d, asJSON, key == nil)
+			return a.told(c, h, d, asJSON)
 		},
 	}
 	c.Flags().StringVar(&public, "public-key", "", "the phone's own public key; its private key then never touches the gateway")
@@ -104,29 +109,32 @@ func (a *app) deviceAdd() *cobra.Command {
 }
 
 // told asks a running gateway to take a change, and shows the device.
-func (a *app) told(c *cobra.Command, h home.Home, d config.Device, asJSON, showQR bool) error {
+func (a *app) told(c *cobra.Command, h home.Home, d config.Device, asJSON bool) error {
 	if err := reloadRunning(c.Context(), h); err != nil {
 		return err
 	}
 	if asJSON {
 		return json.NewEncoder(a.stdout).Encode(infoOf(h, d))
 	}
-	return a.showDevice(h, d, showQR)
+	return a.showDevice(h, d, true)
 }
 
 // showDevice prints what a person needs to get the device connected.
 func (a *app) showDevice(h home.Home, d config.Device, showQR bool) error {
-	if showQR {
-		conf, err := os.ReadFile(h.ConfPath(d.Name))
-		if err != nil {
-			return fmt.Errorf("device %s: %w; nightlatch device rotate %s makes new keys", d.Name, err, d.Name)
-		}
-		if err := printQR(a.stdout, string(conf), isTerminal(a.stdout)); err != nil {
+	conf, err := os.ReadFile(h.ConfPath(d.Name))
+	if err != nil {
+		return fmt.Errorf("device %s: %w; nightlatch device rotate %s makes new keys", d.Name, err, d.Name)
+	}
+	switch {
+	case !home.Whole(conf):
+		fmt.Fprintf(a.stdout, "put the phone's own private key into this file and import it with the WireGuard app\n")
+	case showQR:
+		if err := qr.Print(a.stdout, string(conf), isTerminal(a.stdout)); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "\nscan this with the WireGuard app (+, scan from QR code), or import the file\n")
-	} else {
-		fmt.Fprintf(a.stdout, "put the phone's own private key into the file\n")
+	default:
+		fmt.Fprintf(a.stdout, "import this file with the WireGuard app\n")
 	}
 	fmt.Fprintf(a.stdout, "  %s\n\n", h.ConfPath(d.Name))
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
@@ -184,13 +192,17 @@ func (a *app) deviceTable(infos []deviceInfo, running bool) error {
 		last := "never"
 		switch {
 		case !running:
-			last = "(no gateway is running)"
+			last = "-"
 		case d.LastHandshake != nil:
 			last = time.Since(*d.LastHandshake).Truncate(time.Second).String() + " ago"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, joinAddrs(d.Addresses), last, dash(d.Endpoint), byteCount(d.RxBytes), byteCount(d.TxBytes))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || running {
+		return err
+	}
+	fmt.Fprintln(a.stdout, "\nno gateway is running in this home; nightlatch up starts it")
+	return nil
 }
 
 func dash(s string) string {
@@ -252,7 +264,7 @@ func (a *app) deviceRename() *cobra.Command {
 			if !config.ValidName(args[1]) {
 				return usageError{fmt.Errorf("%q is not a device name; %s", args[1], config.NameRule), commandName(c)}
 			}
-			h, _, devices, err := a.homeFiles()
+			h, cfg, devices, err := a.homeFiles()
 			if err != nil {
 				return err
 			}
@@ -274,6 +286,9 @@ func (a *app) deviceRename() *cobra.Command {
 				return fmt.Errorf("device rename: %w", err)
 			}
 			fmt.Fprintf(a.stdout, "%s is now called %s\n", args[0], args[1])
+			if _, named := cfg.Devices[args[0]]; named {
+				a.say("hint: devices: %s in %s still names the old one; call it %s there too, or its wishes are lost", args[0], h.ConfigFile(), args[1])
+			}
 			return reloadRunning(c.Context(), h)
 		},
 	}
@@ -306,7 +321,7 @@ func (a *app) deviceRotate() *cobra.Command {
 			if err := h.RotateDevice(cfg, &d, devices, key); err != nil {
 				return err
 			}
-			return a.told(c, h, d, asJSON, key == nil)
+			return a.told(c, h, d, asJSON)
 		},
 	}
 	c.Flags().StringVar(&public, "public-key", "", "the phone's own new public key")

@@ -84,6 +84,9 @@ func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, f
 		}
 		f.After = e.ID
 	}
+	if len(events) == 0 && !follow {
+		a.say("the journal has nothing of that kind")
+	}
 	if !follow {
 		return nil
 	}

@@ -51,7 +51,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitOK
 	case errors.As(err, &u):
 		a.say("error: %s", u.Error())
-		a.say("hint: nightlatch %s --help", strings.TrimSpace(u.command))
+		a.say("hint: %s --help", strings.TrimSpace("nightlatch "+u.command))
 		return exitUsage
 	case errors.Is(err, errSilent):
 		return exitFailed
@@ -94,7 +94,7 @@ Exit codes: 0 it worked; 1 it failed, or a check found something wrong;
 		Args:          cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("there is no command %q%s", args[0], didYouMean(c.SuggestionsFor(args[0]))), ""}
+				return usageError{fmt.Errorf("there is no command %q%s", args[0], didYouMean(args[0], c)), ""}
 			}
 			return c.Help()
 		},
@@ -133,11 +133,23 @@ func commandName(c *cobra.Command) string {
 	return rest
 }
 
-func didYouMean(near []string) string {
-	if len(near) == 0 {
+// didYouMean names the command that is nearest to a mistyped one: the one that
+// shares the longest beginning.
+func didYouMean(typed string, c *cobra.Command) string {
+	best, most := "", -1
+	for _, name := range c.SuggestionsFor(typed) {
+		same := 0
+		for same < min(len(name), len(typed)) && name[same] == typed[same] {
+			same++
+		}
+		if same > most {
+			best, most = name, same
+		}
+	}
+	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf("; did you mean %q?", near[0])
+	return fmt.Sprintf("; did you mean %q?", best)
 }
 
 // group is a command that only holds others.
@@ -145,7 +157,7 @@ func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("%s has no command %q%s", c.Name(), args[0], didYouMean(c.SuggestionsFor(args[0]))), c.Name()}
+				return usageError{fmt.Errorf("%s has no command %q%s", c.Name(), args[0], didYouMean(args[0], c)), c.Name()}
 			}
 			return c.Help()
 		}}

@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"nightlatch/cmd/nightlatch/findings"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/smallnet"
 	"nightlatch/cmd/nightlatch/story"
@@ -184,15 +186,6 @@ func stopped(w io.Writer, seen map[string]bool, name string, v policy.Verdict) {
 // printCapture prints what the sinkhole received in place of the vendor.
 func printCapture(w io.Writer, c journal.Capture) {
 	fmt.Fprintf(w, "\nwhat would have reached %s (%s %s, %d bytes)\n", c.Name, c.Method, decoder.Safe(c.Path), c.Size)
-	last := ""
-	for _, f := range c.Result.Findings {
-		if f.Confidence == decoder.Possible {
-			continue
-		}
-		if chain := strings.Join(f.Chain, " -> "); chain != last {
-			fmt.Fprintf(w, "  %s\n", decoder.Safe(chain))
-			last = chain
-		}
-		fmt.Fprintf(w, "    %-16s %s\n", f.Kind, decoder.Safe(clip(f.Value, 100)))
-	}
+	sure := slices.DeleteFunc(slices.Clone(c.Result.Findings), func(f decoder.Finding) bool { return f.Confidence == decoder.Possible })
+	findings.Print(w, sure, findings.Style{Indent: "  ", Width: 100})
 }

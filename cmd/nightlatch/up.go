@@ -57,6 +57,9 @@ func (a *app) logger(verbose bool) *slog.Logger {
 }
 
 func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly bool) error {
+	if err := checkSocketPath(h); err != nil {
+		return err
+	}
 	first, err := h.Prepare()
 	if err != nil {
 		return err
@@ -79,7 +82,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		g.close()
 		return err
 	}
-	if err := a.greet(g, first); err != nil {
+	if err := a.greet(g, pages[0].Addr(), first); err != nil {
 		g.close()
 		return err
 	}
@@ -101,8 +104,9 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 	return nil
 }
 
-// greet says what was started and where, and how a phone gets in.
-func (a *app) greet(g *gateway, first bool) error {
+// greet says what was started and where, and how a phone gets in. page is
+// where the dashboard listens.
+func (a *app) greet(g *gateway, page net.Addr, first bool) error {
 	s := g.settings
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "nightlatch\t%s\n", version)
@@ -114,11 +118,11 @@ func (a *app) greet(g *gateway, first bool) error {
 	fmt.Fprintf(w, "config\t%s\n", s.Home.ConfigFile())
 	fmt.Fprintf(w, "your list\t%s\n", s.Home.Path("blocklists/mine.yaml"))
 	fmt.Fprintf(w, "lists\t%s, %s\n", count(len(s.Lists.All), "list"), count(s.Lists.Rules(), "rule"))
-	fmt.Fprintf(w, "wireguard\tudp port %d; phones are told %s\n", g.tunnel.Port(), s.Config.Tunnel.Endpoint)
+	fmt.Fprintf(w, "wireguard\tudp port %d; new devices are told %s\n", g.tunnel.Port(), s.Config.Tunnel.Endpoint)
 	if s.Config.Dashboard.Listen != "" {
-		fmt.Fprintf(w, "dashboard\thttp://%s/login?token=%s\n", s.Config.Dashboard.Listen, g.token)
+		fmt.Fprintf(w, "dashboard\thttp://%s/login?token=%s\n", page, g.token)
 	}
-	fmt.Fprintf(w, "\tor http://%s from a connected phone (token: %s)\n", localName, g.token)
+	fmt.Fprintf(w, "on a phone\thttp://%s, token %s\n", localName, g.token)
 	if err := w.Flush(); err != nil {
 		return err
 	}

@@ -33,6 +33,34 @@ type whyAnswer struct {
 	Breaks   string `json:"breaks,omitempty"`
 	Source   string `json:"source,omitempty"`
 	Reason   string `json:"reason,omitempty"` // when no list decided
+
+	Others  []ruleInfo `json:"others,omitempty"`  // what other lists say that the device follows
+	Unheard []ruleInfo `json:"unheard,omitempty"` // what lists say that it does not follow
+}
+
+// ruleInfo is one line of one list.
+type ruleInfo struct {
+	List  string `json:"list"`
+	Line  int    `json:"line"`
+	Rule  string `json:"rule"`
+	Allow bool   `json:"allow,omitempty"`
+}
+
+func (r ruleInfo) String() string {
+	does := "stops it"
+	if r.Allow {
+		does = "allows it"
+	}
+	return fmt.Sprintf("%s:%d %s: %s", r.List, r.Line, does, r.Rule)
+}
+
+func ruleInfos(rules []blocklists.Rule, but blocklists.Rule) (out []ruleInfo) {
+	for _, r := range rules {
+		if r != but {
+			out = append(out, ruleInfo{r.List, r.Line, r.Text, r.Allow})
+		}
+	}
+	return out
 }
 
 func (a *app) whyCommand() *cobra.Command {
@@ -77,7 +105,7 @@ func (a *app) whyCommand() *cobra.Command {
 	return c
 }
 
-// why puts a name to the policy that the files make.
+// askPolicy puts a name to the policy that the files make.
 func askPolicy(s *home.Settings, name, qtype, device string) (whyAnswer, error) {
 	answer := whyAnswer{Name: name, Type: qtype, Device: device}
 	var d policy.Device
@@ -92,7 +120,9 @@ func askPolicy(s *home.Settings, name, qtype, device string) (whyAnswer, error) 
 	if err != nil {
 		return answer, err
 	}
-	v := p.Name(d, name, time.Now())
+	e := p.Explain(d, name, time.Now())
+	v := e.Verdict
+	answer.Others, answer.Unheard = ruleInfos(e.Heard, v.Rule), ruleInfos(e.Unheard, v.Rule)
 	answer.Verdict, answer.Reason = v.Action.String(), v.Reason
 	answer.Answer = answerWords(v.Action, qtype, s.Config)
 	if r := v.Rule; r.List != "" {
@@ -153,5 +183,11 @@ func (w *whyAnswer) print(out io.Writer) error {
 	row("collects", w.Why)
 	row("breaks", w.Breaks)
 	row("source", w.Source)
+	for _, r := range w.Others {
+		row("also", r.String())
+	}
+	for _, r := range w.Unheard {
+		row("not followed", r.String())
+	}
 	return t.Flush()
 }

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,10 @@ import (
 
 // ownKey stands in a .conf whose private key was made on the phone.
 const ownKey = "PUT-THE-PHONE'S-OWN-PRIVATE-KEY-HERE"
+
+// Whole tells whether a .conf holds the device's private key, so that it can be
+// shown as a QR code.
+func Whole(conf []byte) bool { return !bytes.Contains(conf, []byte(ownKey)) }
 
 // clientConf writes what the WireGuard app imports. There is exactly one peer
 // and it takes 0.0.0.0/0 and ::/0: only then the Android app closes every other

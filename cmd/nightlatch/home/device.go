@@ -1,14 +1,16 @@
 package home
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
 	"nightlatch/config"
 )
 
-// addDevice makes a device with its own keys and addresses. With a public key
+// AddDevice makes a device with its own keys and addresses. With a public key
 // of its own the private one never touches the gateway, and no .conf is whole.
 func (h Home) AddDevice(cfg *config.Config, name string, public *config.Key) (config.Device, error) {
 	devices, err := config.LoadDevices(h.DevicesDir())
@@ -34,6 +36,9 @@ func (h Home) keyDevice(cfg *config.Config, d *config.Device, public *config.Key
 	if err != nil {
 		return err
 	}
+	if err := makeFolder(h.DevicesDir()); err != nil {
+		return err
+	}
 	private := ""
 	if public != nil {
 		d.PublicKey = *public
@@ -51,17 +56,28 @@ func (h Home) keyDevice(cfg *config.Config, d *config.Device, public *config.Key
 	return config.WriteFile(h.DevicePath(d.Name), d.Marshal(), 0o600)
 }
 
+// DevicePath is the file in which a device is kept.
 func (h Home) DevicePath(name string) string { return filepath.Join(h.DevicesDir(), name+".yaml") }
-func (h Home) ConfPath(name string) string   { return filepath.Join(h.DevicesDir(), name+".conf") }
 
+// ConfPath is the file that the WireGuard app of a device imports.
+func (h Home) ConfPath(name string) string { return filepath.Join(h.DevicesDir(), name+".conf") }
+
+// ServerKey reads the gateway's private key.
 func (h Home) ServerKey(cfg *config.Config) (config.Key, error) {
 	var k config.Key
+	where := cfg.Tunnel.PrivateKey.Path(h.Dir)
+	if where == "" {
+		where = "tunnel.private_key"
+	}
 	s, err := cfg.Tunnel.PrivateKey.Read(h.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k, fmt.Errorf("the server key %s is gone; restore it from a backup, or move %s away and let nightlatch up begin anew", where, h.DevicesDir())
+	}
 	if err != nil {
-		return k, fmt.Errorf("%w; restore it from a backup, or delete the reference to make a new one", err)
+		return k, fmt.Errorf("the server key: %w", err)
 	}
 	if err := k.UnmarshalText([]byte(s)); err != nil {
-		return k, fmt.Errorf("%s: %w", cfg.Tunnel.PrivateKey, err)
+		return k, fmt.Errorf("the server key %s: %w; restore it from a backup, or move it and %s away and let nightlatch up begin anew", where, err, h.DevicesDir())
 	}
 	return k, nil
 }
@@ -74,7 +90,7 @@ func (h Home) serverPublicKey(cfg *config.Config) (config.Key, error) {
 	return k.Public()
 }
 
-// rotateDevice gives a device new keys, and new addresses where its old ones
+// RotateDevice gives a device new keys, and new addresses where its old ones
 // no longer fit.
 func (h Home) RotateDevice(cfg *config.Config, d *config.Device, devices []config.Device, key *config.Key) error {
 	others := make([]config.Device, 0, len(devices))

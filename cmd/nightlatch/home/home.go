@@ -5,6 +5,7 @@ package home
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,69 +20,102 @@ import (
 // Home is the folder in which a gateway lives; Dir is its absolute path.
 type Home struct{ Dir string }
 
+// The places of a home. Path gives the file of that name in it.
 func (h Home) Path(name string) string { return filepath.Join(h.Dir, name) }
 func (h Home) ConfigFile() string      { return h.Path("nightlatch.yaml") }
 func (h Home) DevicesDir() string      { return h.Path("devices") }
 func (h Home) Socket() string          { return h.Path("control.sock") }
-func (h Home) lock() string            { return h.Path("lock") }
 func (h Home) CADir() string           { return h.Path("ca") }
-func (h Home) exists() bool            { _, err := os.Stat(h.ConfigFile()); return err == nil }
 
 // FirstDevice is the name of the device that the first start makes.
 const FirstDevice = "phone"
 
-// prepare makes what is missing of a home: folders, config, lists to edit,
-// keys, token, and a first device when there was no config. What is there is
-// left as it is.
-func (h Home) Prepare() (firstStart bool, err error) {
-	firstStart = !h.exists()
-	for _, dir := range []string{h.Dir, h.DevicesDir(), h.Path("blocklists")} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return false, fmt.Errorf("home folder: %w; choose another with --home", err)
-		}
-	}
-	if firstStart {
-		if err := h.writeConfig(); err != nil {
-			return false, err
-		}
-		if err := writeNew(h.Path("blocklists/mine.yaml"), mineList, 0o600); err != nil {
-			return false, err
-		}
-	}
-	cfg, err := config.Load(h.ConfigFile())
-	if err != nil {
+// Prepare makes what is missing of a home: folders, config, a list to edit,
+// keys, token, and a first device when there was no folder for devices yet.
+// What is there is left as it is. It tells whether it made that device.
+func (h Home) Prepare() (first bool, err error) {
+	if err := h.PrepareFiles(); err != nil {
 		return false, err
 	}
-	return firstStart, h.prepareSecrets(cfg, firstStart)
+	if !absent(h.DevicesDir()) {
+		return false, nil
+	}
+	return true, h.prepareDevice()
+}
+
+// PrepareFiles is Prepare without a first device.
+func (h Home) PrepareFiles() error {
+	if err := makeFolder(h.Dir); err != nil {
+		return err
+	}
+	if absent(h.ConfigFile()) {
+		if err := h.writeConfig(); err != nil {
+			return err
+		}
+	}
+	if err := h.prepareSecrets(); err != nil {
+		return err
+	}
+	folder := h.Path("blocklists")
+	if !absent(folder) {
+		return nil
+	}
+	if err := makeFolder(folder); err != nil {
+		return err
+	}
+	return writeNew(filepath.Join(folder, "mine.yaml"), mineList, 0o600)
+}
+
+// prepareDevice makes the folder of devices with the first one in it, or
+// leaves neither.
+func (h Home) prepareDevice() error {
+	cfg, err := h.LoadConfig()
+	if err != nil {
+		return err
+	}
+	if _, err = h.AddDevice(cfg, FirstDevice, nil); err != nil {
+		os.Remove(h.DevicesDir()) // does nothing when something is in it
+	}
+	return err
+}
+
+func makeFolder(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("home folder: %w; choose another with --home", err)
+	}
+	return nil
+}
+
+func absent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // prepareSecrets makes the keys that the config points to and that are absent.
 // A server key that is gone while devices are there is not made anew: every
 // phone was told the old one.
-func (h Home) prepareSecrets(cfg *config.Config, firstStart bool) error {
+func (h Home) prepareSecrets() error {
+	cfg, err := config.Load(h.ConfigFile())
+	if err != nil {
+		return err
+	}
 	devices, err := config.LoadDevices(h.DevicesDir())
 	if err != nil {
 		return err
 	}
 	if p := cfg.Tunnel.PrivateKey.Path(h.Dir); p != "" {
-		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) && len(devices) > 0 {
-			return fmt.Errorf("the server key %s is gone, and %d devices know it; restore it from a backup, or move %s away to begin anew",
-				p, len(devices), h.DevicesDir())
+		if absent(p) && len(devices) > 0 {
+			return fmt.Errorf("the server key %s is gone, and every device knows it; restore it from a backup, or move %s away to begin anew",
+				p, h.DevicesDir())
 		}
 		if err := writeNew(p, []byte(config.NewKey().String()+"\n"), 0o600); err != nil {
 			return err
 		}
 	}
 	if p := cfg.Dashboard.Token.Path(h.Dir); p != "" {
-		if err := writeNew(p, []byte(rand.Text()+"\n"), 0o600); err != nil {
-			return err
-		}
+		return writeNew(p, []byte(rand.Text()+"\n"), 0o600)
 	}
-	if !firstStart || len(devices) > 0 {
-		return nil
-	}
-	_, err = h.AddDevice(cfg, FirstDevice, nil)
-	return err
+	return nil
 }
 
 // writeNew writes a file unless it is there already.
@@ -105,15 +139,12 @@ const configHead = `# nightlatch.yaml: how this gateway works. Written once by t
 // networks and the endpoint that were found put in force.
 func (h Home) writeConfig() error {
 	c := config.Default()
-	ula := randomULA()
-	c.Tunnel.Network6 = netip.PrefixFrom(ula, 64)
-	sink := ula.As16()
-	sink[7] = 0x53 // a second /64 of the same random /48
-	c.Sinkhole.Network6 = netip.PrefixFrom(netip.AddrFrom16(sink), 64)
-	c.Tunnel.Endpoint = net.JoinHostPort(outwardAddr().String(), fmt.Sprint(c.Tunnel.Listen[0].Port))
+	fill(&c, config.NewKey())
 	return h.WriteConfig(&c, "tunnel.endpoint", "tunnel.network4", "tunnel.network6", "sinkhole.network4", "sinkhole.network6")
 }
 
+// WriteConfig writes c as the commented config of a home that has none; the
+// keys named in active stand in force, the others show their defaults.
 func (h Home) WriteConfig(c *config.Config, active ...string) error {
 	var b bytes.Buffer
 	b.WriteString(configHead)
@@ -127,12 +158,46 @@ func (h Home) WriteConfig(c *config.Config, active ...string) error {
 	return writeNew(h.ConfigFile(), b.Bytes(), 0o600)
 }
 
-// randomULA gives a random unique local /64 (RFC 4193 §3.2.2).
-func randomULA() netip.Addr {
-	var b [16]byte
-	rand.Read(b[:6])
-	b[0] = 0xfd
-	return netip.AddrFrom16(b)
+// LoadConfig reads the config and fills in what the owner left open.
+func (h Home) LoadConfig() (*config.Config, error) {
+	c, err := config.Load(h.ConfigFile())
+	if err != nil || c.Tunnel.Network6.IsValid() && c.Sinkhole.Network6.IsValid() && c.Tunnel.Endpoint != "" {
+		return c, err
+	}
+	key, err := h.ServerKey(c)
+	if err != nil {
+		return nil, err
+	}
+	fill(c, key)
+	return c, nil
+}
+
+// fill gives a config without IPv6 networks the ones that follow from key, so
+// that they are random and yet the same at every start; and one without an
+// endpoint the address that this machine has at home.
+func fill(c *config.Config, key config.Key) {
+	if !c.Tunnel.Network6.IsValid() {
+		c.Tunnel.Network6 = ula(key, 0)
+	}
+	if !c.Sinkhole.Network6.IsValid() {
+		c.Sinkhole.Network6 = ula(key, 0x53)
+	}
+	if c.Tunnel.Endpoint == "" {
+		port := c.Tunnel.Listen[0].Port
+		if port == 0 {
+			port = config.Default().Tunnel.Listen[0].Port
+		}
+		c.Tunnel.Endpoint = net.JoinHostPort(outwardAddr().String(), fmt.Sprint(port))
+	}
+}
+
+// ula gives a /64 of the unique local /48 whose 40 random bits (RFC 4193
+// §3.2.2) follow from a key.
+func ula(key config.Key, subnet byte) netip.Prefix {
+	sum := sha256.Sum256(append([]byte("nightlatch unique local network "), key[:]...))
+	b := [16]byte{0: 0xfd, 7: subnet}
+	copy(b[1:6], sum[:])
+	return netip.PrefixFrom(netip.AddrFrom16(b), 64)
 }
 
 // outwardAddr gives the address this host would use towards the internet. A

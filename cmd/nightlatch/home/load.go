@@ -60,7 +60,7 @@ func (s *Settings) Again() (*Settings, error) {
 func (h Home) files() (*Settings, error) {
 	s := &Settings{Home: h}
 	var err error
-	if s.Config, err = config.Load(h.ConfigFile()); err != nil {
+	if s.Config, err = h.LoadConfig(); err != nil {
 		return nil, err
 	}
 	if s.Devices, err = config.LoadDevices(h.DevicesDir()); err != nil {
