@@ -146,19 +146,23 @@ func (g *Group) Exchange(ctx context.Context, q Question) (Reply, error) {
 	next, running := 0, 0
 	timer := time.NewTimer(g.step)
 	defer timer.Stop()
-	ask := func(m *member) {
-		running++
-		go func() { results <- g.ask(ctx, m, q) }()
-	}
 	start := func() {
 		if next < len(order) {
-			ask(order[next])
-			next++
+			m := order[next]
+			next, running = next+1, running+1
+			go func() { results <- g.ask(ctx, m, q) }()
 			timer.Reset(g.step)
 		}
 	}
 	if start(); probe != nil {
-		ask(probe)
+		// It is not called off when another answers first, or it would never
+		// get the time to show that it is back.
+		pctx, stop := context.WithTimeout(context.WithoutCancel(ctx), g.step)
+		running++
+		go func() {
+			defer stop()
+			results <- g.ask(pctx, probe, q)
+		}()
 	}
 	var last outcome
 	for running > 0 {
