@@ -40,11 +40,20 @@ func (m *memory) Write(ctx context.Context, events []int) error {
 	return nil
 }
 
+// seen gives what was written so far, and when it was tried.
+func (m *memory) seen() (got, sizes []int, times []time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got), slices.Clone(m.sizes), slices.Clone(m.times)
+}
+
 func (m *memory) setFail(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fail = err
 }
+
+func seenTimes(m *memory) []time.Duration { _, _, t := m.seen(); return t }
 
 // bubble runs f beside a running writer, in fake time.
 func bubble(t *testing.T, m *memory, o Options[int], f func(t *testing.T, w *Writer[int], stop func() error)) {
@@ -80,12 +89,13 @@ func TestFirstEventWaitsAtMostDelay(t *testing.T) {
 		pass(600 * time.Millisecond)
 		w.Put(2) // a later one does not push the deadline away
 		pass(399 * time.Millisecond)
-		if len(m.times) != 0 {
-			t.Fatalf("written early, at %v", m.times)
+		if _, _, times := m.seen(); len(times) != 0 {
+			t.Fatalf("written early, at %v", times)
 		}
 		pass(time.Millisecond)
-		if want := []time.Duration{6 * time.Second}; !slices.Equal(m.times, want) || !slices.Equal(m.got, []int{1, 2}) {
-			t.Fatalf("written %v at %v, want [1 2] at %v", m.got, m.times, want)
+		got, _, times := m.seen()
+		if want := []time.Duration{6 * time.Second}; !slices.Equal(times, want) || !slices.Equal(got, []int{1, 2}) {
+			t.Fatalf("written %v at %v, want [1 2] at %v", got, times, want)
 		}
 	})
 }
@@ -97,12 +107,13 @@ func TestFullBatchGoesAtOnce(t *testing.T) {
 			w.Put(i)
 		}
 		synctest.Wait()
-		if !slices.Equal(m.sizes, []int{10, 10, 5}) && !slices.Equal(m.sizes, []int{10, 10}) {
-			t.Fatalf("batches at once: %v", m.sizes)
+		_, sizes, _ := m.seen()
+		if !slices.Equal(sizes, []int{10, 10, 5}) && !slices.Equal(sizes, []int{10, 10}) {
+			t.Fatalf("batches at once: %v", sizes)
 		}
 		pass(time.Second)
-		if len(m.got) != 25 || !slices.IsSorted(m.got) {
-			t.Fatalf("got %v", m.got)
+		if got, _, _ := m.seen(); len(got) != 25 || !slices.IsSorted(got) {
+			t.Fatalf("got %v", got)
 		}
 	})
 }
@@ -147,23 +158,31 @@ func TestWeightBoundsQueueAndHeld(t *testing.T) {
 
 func TestFailureIsKeptAndTriedAgain(t *testing.T) {
 	m := &memory{fail: errors.New("disk full")}
+	changes := make(chan error, 10)
 	var told []error
-	o := Options[int]{Delay: time.Second, Retry: time.Second, MaxRetry: 4 * time.Second, Changed: func(err error) { told = append(told, err) }}
+	hear := func() []error {
+		for len(changes) > 0 {
+			told = append(told, <-changes)
+		}
+		return told
+	}
+	o := Options[int]{Delay: time.Second, Retry: time.Second, MaxRetry: 4 * time.Second, Changed: func(err error) { changes <- err }}
 	bubble(t, m, o, func(t *testing.T, w *Writer[int], _ func() error) {
 		w.Put(1)
 		pass(15 * time.Second)
 		s := time.Second
-		if want := []time.Duration{1 * s, 2 * s, 4 * s, 8 * s, 12 * s}; !slices.Equal(m.times, want) {
-			t.Errorf("tried at %v, want %v", m.times, want)
+		if want := []time.Duration{1 * s, 2 * s, 4 * s, 8 * s, 12 * s}; !slices.Equal(seenTimes(m), want) {
+			t.Errorf("tried at %v, want %v", seenTimes(m), want)
 		}
-		if w.Trouble() == nil || len(told) != 1 {
+		if w.Trouble() == nil || len(hear()) != 1 {
 			t.Errorf("trouble %v, told %v", w.Trouble(), told)
 		}
 		w.Put(2)
 		m.setFail(nil)
 		pass(10 * time.Second)
-		if !slices.Equal(m.got, []int{1, 2}) || w.Trouble() != nil || len(told) != 2 || told[1] != nil {
-			t.Errorf("got %v, trouble %v, told %v", m.got, w.Trouble(), told)
+		got, _, _ := m.seen()
+		if !slices.Equal(got, []int{1, 2}) || w.Trouble() != nil || len(hear()) != 2 || told[1] != nil {
+			t.Errorf("got %v, trouble %v, told %v", got, w.Trouble(), told)
 		}
 		if c := w.Counts(); c.Lost != 0 || c.Written != 2 {
 			t.Errorf("%+v", c)
@@ -181,8 +200,9 @@ func TestRefusedBatchIsDropped(t *testing.T) {
 		m.setFail(nil)
 		w.Put(2)
 		pass(time.Second)
-		if c := w.Counts(); !slices.Equal(m.got, []int{2}) || c.Lost != 1 || c.Written != 1 {
-			t.Errorf("got %v, %+v", m.got, c)
+		got, _, _ := m.seen()
+		if c := w.Counts(); !slices.Equal(got, []int{2}) || c.Lost != 1 || c.Written != 1 {
+			t.Errorf("got %v, %+v", got, c)
 		}
 	})
 }
