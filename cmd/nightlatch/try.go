@@ -113,9 +113,6 @@ func tryHome(h home.Home, upstream string) (*home.Settings, string, error) {
 	if _, err := h.Prepare(); err != nil {
 		return nil, "", err
 	}
-	if _, err := h.AddDevice(&cfg, home.FirstDevice, nil); err != nil {
-		return nil, "", err
-	}
 	conf, err := os.ReadFile(h.ConfPath(home.FirstDevice))
 	if err != nil {
 		return nil, "", err
