@@ -17,6 +17,8 @@ func (p *peel) headers() {
 			case "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "accept", "accept-encoding",
 				"accept-language", "connection", "date", "etag", "if-none-match", "if-match", "cache-control", "origin", "user-agent",
 				"traceparent", "tracestate", "x-request-id", "x-b3-traceid", "x-b3-spanid", "x-amzn-trace-id", "expect", "range":
+				// only known values are looked for here
+				p.leaves = append(p.leaves, walk.Leaf{At: source("header").Child(name, -1), Value: []byte(v), Binary: true})
 			case "cookie":
 				p.cookies(v)
 			case "authorization", "proxy-authorization":

@@ -31,8 +31,8 @@ func (p *peel) text(data []byte, at *walk.Step, whole bool) bool {
 	return p.formLines(trimmed, at) || p.islands(data, at)
 }
 
-// json walks JSON, alone or one value a line. What was read before the text
-// turned wrong stays when it was more than chance.
+// json walks JSON: one value, one a line, or several in a row. What was read
+// before the text turned wrong stays when it was more than chance.
 func (p *peel) json(data []byte, at *walk.Step, whole bool) bool {
 	if lines := jsonLines(data); lines != nil {
 		return p.lines(lines, at)
@@ -40,22 +40,45 @@ func (p *peel) json(data []byte, at *walk.Step, whole bool) bool {
 	mark := len(p.leaves)
 	step := at.Begin("json")
 	end := walk.JSON(data, step, p.leaf)
-	bare := data[0] == '"'
-	if !end.OK && !end.TooDeep && (bare || end.Leaves == 0 || !end.Truncated && !end.Stopped && end.Leaves < 3) {
+	rest := data[end.Used:]
+	if end.OK && len(rest) > 1 && (rest[0] == '{' || rest[0] == '[') {
+		p.leaves = p.leaves[:mark]
+		return p.lines(jsonRow(data), at)
+	}
+	done := end.OK && len(rest) == 0
+	if !done && !end.TooDeep && (data[0] == '"' || end.Leaves == 0 || !end.Truncated && !end.Stopped && end.Leaves < 3) {
 		p.leaves = p.leaves[:mark]
 		return false
 	}
 	if end.TooDeep {
 		p.flag("too-deep")
 	}
-	if last := data[len(data)-1]; whole && (end.Truncated || !end.OK && !end.TooDeep && !end.Stopped && last != '}' && last != ']') {
+	last := data[len(data)-1]
+	if whole && !done && !end.TooDeep && !end.Stopped && (end.Truncated || last != '}' && last != ']') {
 		p.flag("truncated")
 	}
 	p.keep(step, data)
-	if rest := data[end.Used:]; !end.OK && len(rest) > 16 && len(p.leaves) < walk.MaxLeaves {
+	if !done && len(rest) > 16 && len(p.leaves) < walk.MaxLeaves {
 		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: rest, Raw: true})
 	}
 	return true
+}
+
+// jsonRow cuts values that follow one another without a separator.
+func jsonRow(data []byte) [][]byte {
+	var out [][]byte
+	for len(data) > 0 && len(out) < walk.MaxPairs {
+		end := walk.JSON(data, &walk.Step{Index: -1}, func(walk.Leaf) bool { return true })
+		if !end.OK || end.Used == 0 {
+			break
+		}
+		out = append(out, data[:end.Used])
+		data = data[end.Used:]
+	}
+	if len(data) > 0 {
+		out = append(out, data)
+	}
+	return out
 }
 
 // jsonLines cuts text into lines if it is at least two and all of them begin

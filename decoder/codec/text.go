@@ -1,15 +1,21 @@
 package codec
 
+import "bytes"
+
 // Base64 decodes text in the standard or the URL alphabet, or a mixture of
-// both, with or without padding (RFC 4648 §4, §5). White space is skipped; a
-// blank may also stand for a '+' that a form decoder has eaten. It reports
-// false when a character or the length does not fit.
+// both, with or without padding (RFC 4648 §4, §5). White space is skipped, but
+// in text of a single line a blank is the '+' a form decoder has made it of. It
+// reports false when a character or the length does not fit.
 func Base64(s []byte) ([]byte, bool) {
 	out := make([]byte, 0, len(s)*3/4+3)
 	var acc uint32
 	var n, pad, total int
+	wrapped := bytes.ContainsAny(s, "\r\n\t")
 	for _, c := range s {
 		v := base64Value(c)
+		if c == ' ' && !wrapped {
+			v = 62
+		}
 		switch {
 		case v < 64:
 			if pad > 0 {

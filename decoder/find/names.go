@@ -73,10 +73,47 @@ func peopleOfName(name string) string {
 		return "search_query"
 	case "q", "query", "wd", "word", "search":
 		return "query" // a search when the rest agrees
+	case "osversion", "androidversion", "osv", "systemversion", "androidos", "buildversion", "androidrelease":
+		return "android_version"
+	case "carrier", "carriername", "operator", "networkoperator", "simoperator", "operatorname", "isp":
+		return "carrier"
+	case "screenname", "screen", "pagename", "activityname", "viewname", "fromscreen", "currentscreen", "pagetitle":
+		return "screen"
+	case "gesture", "swipe", "swipedirection", "touchaction", "scrolldirection", "slidedirection":
+		return "gesture"
+	case "folder", "foldername", "folderpath", "openfolder", "openedfolder", "dirname", "dirpath", "filepath", "directory":
+		return "opened_folder"
+	case "newstitle", "newsid", "articletitle", "itemtitle", "articleid", "doctitle", "newsitem", "feedtitle":
+		return "news_item"
 	case "typedtext", "inputtext", "committedtext", "keystrokes", "usertext":
 		return "typed_text"
 	}
 	return ""
+}
+
+// companion reports kinds that say little alone and much beside an identifier:
+// they are shown only where the payload also says whose they are.
+func companion(kind string) bool {
+	switch kind {
+	case "model", "android_version", "carrier", "screen", "gesture", "opened_folder", "news_item":
+		return true
+	}
+	return false
+}
+
+// machinery reports names of addresses that a program needs and nobody visits:
+// image_url, callback_url.
+func machinery(name string) bool {
+	for _, w := range words(name) {
+		switch w {
+		case "image", "img", "icon", "avatar", "logo", "thumb", "thumbnail", "photo", "picture", "video", "audio", "download", "callback",
+			"redirect", "webhook", "api", "endpoint", "server", "base", "config", "privacy", "terms", "help", "support", "schema", "asset",
+			"media", "banner", "cover", "poster", "update", "upload", "notify", "return", "success", "cancel", "tracking", "pixel", "cdn",
+			"repo", "repository", "homepage", "license", "docs", "feed", "issuer", "iss", "jwks", "impression", "impressions":
+			return true
+		}
+	}
+	return false
 }
 
 // words splits a name where its writer did: at every sign that is neither

@@ -172,6 +172,8 @@ func (f *finder) profile(fd *field) {
 	case (name == "device-type" && header || name == "_device" || name == "device_type" || name == "device") && modelName(fd.value) &&
 		strings.ContainsAny(fd.value, "0123456789"):
 		f.found(fd, "model", fd.value, Likely)
+	case fd.kind != "model" && companion(fd.kind) && len(fd.value) <= 120 && !placeholder(fd.value):
+		f.found(fd, fd.kind, fd.value, Possible)
 	case strings.Contains(fd.value, "device-model/"):
 		_, rest, _ := strings.Cut(fd.value, "device-model/")
 		rest, _, _ = strings.Cut(rest, " ")

@@ -107,7 +107,7 @@ func (f *finder) groups(leaves []walk.Leaf) {
 		}
 		i = j
 	}
-	f.models()
+	f.companions()
 }
 
 // group judges leaves that stand in the same container, one after another.
@@ -199,16 +199,17 @@ func (f *finder) unnamed(x, y *walk.Leaf) {
 	}
 }
 
-// models raises a model to likely when the payload tells more about the phone.
-func (f *finder) models() {
+// companions raises what describes the phone, or what was done with it, to
+// likely when the payload tells whose phone it is.
+func (f *finder) companions() {
 	best := Possible
 	for _, n := range f.out {
-		if n.Kind != "model" {
+		if !companion(n.Kind) {
 			best = max(best, n.Confidence)
 		}
 	}
 	for i := range f.out {
-		if f.out[i].Kind == "model" && best >= Likely {
+		if companion(f.out[i].Kind) && best >= Likely {
 			f.out[i].Confidence = max(f.out[i].Confidence, Likely)
 		}
 	}

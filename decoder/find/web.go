@@ -18,7 +18,8 @@ func (f *finder) url(fd *field) {
 	}
 	f.searchIn(fd, u)
 	host := strings.ToLower(u.Hostname())
-	if fd.source == "header" || strings.IndexByte(host, '.') < 0 || asset(u) || u.Path == "" && u.RawQuery == "" && fd.kind != "url" {
+	visited := fd.source != "header" || fd.at.Depth > 0 || f.scene.Telemetry && strings.EqualFold(fd.name, "Referer")
+	if !visited || strings.IndexByte(host, '.') < 0 || asset(u) || u.Path == "" && u.RawQuery == "" && fd.kind != "url" {
 		return
 	}
 	own := site(host) == site(f.scene.Host)
@@ -26,7 +27,7 @@ func (f *finder) url(fd *field) {
 	case own:
 		f.found(fd, "url", fd.value, Possible)
 	case fd.kind == "url":
-		f.found(fd, "url", fd.value, Likely)
+		f.found(fd, "url", fd.value, either(!machinery(fd.name), Likely, Possible))
 	default:
 		f.found(fd, "url", fd.value, either(f.scene.Telemetry && fd.kind == "" && fd.name == "", Likely, Possible))
 	}

@@ -10,13 +10,13 @@ import (
 // JSON walks the first JSON value of p (RFC 8259). It is tolerant where
 // telemetry is: control characters and invalid UTF-8 inside strings pass, and
 // of a text that ends too early or turns wrong the leaves before that are
-// given. End.Used is the offset after the value.
+// given. End.OK says that the value is complete, and End.Used is the offset
+// behind it, where more may follow.
 func JSON(p []byte, at *Step, visit Visitor) End {
 	j := jsonWalk{p: p, visit: visit}
 	j.run(at)
 	j.space()
 	j.end.Used = j.i
-	j.end.OK = j.end.OK && j.i == len(p)
 	return j.end
 }
 

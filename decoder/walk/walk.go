@@ -147,7 +147,7 @@ type Visitor func(Leaf) bool
 
 // End says how a walk ended.
 type End struct {
-	OK        bool // the structure was read to its end and nothing followed
+	OK        bool // the structure was read to its end
 	Leaves    int
 	Truncated bool // the input ended inside the structure
 	TooDeep   bool // deeper than the limit; what lies deeper was not read
