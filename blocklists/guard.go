@@ -39,30 +39,32 @@ func NewGuard(l *List) *Guard { return &Guard{l} }
 // that is exact. For an entry that covers everything below it, a block of any
 // name there is a crossing.
 func (g *Guard) Crossings(l *List) []Crossing {
-	set := Compile(l)
+	set, zones := Compile(l), Compile(g.list)
 	var out []Crossing
-	seen := map[int]bool{} // by line: one rule is told once
+	seen := map[Rule]bool{}
 	add := func(r, name Rule) {
-		if !seen[r.Line] {
-			seen[r.Line] = true
+		if !r.Allow && !seen[r] {
+			seen[r] = true
 			out = append(out, Crossing{r, name})
 		}
 	}
-	zones := Compile(g.list)
 	for name := range g.list.Rules() {
-		if !name.Allow || name.Match == Address {
+		if !name.Allow {
 			continue
 		}
-		if r, ok := set.Match(name.Domain, Selection{}); ok && !r.Allow {
+		r, ok := set.Match(name.Domain, Selection{})
+		if name.Match == Address {
+			r, ok = set.MatchAddr(name.Prefix.Addr(), Selection{})
+		}
+		if ok {
 			add(r, name)
 		}
 	}
 	for r := range l.Rules() {
-		if r.Allow || r.Match == Address {
+		if r.Allow || r.Match == Address || r.Match == Pattern {
 			continue
 		}
-		name, ok := zones.Match(r.Domain, Selection{})
-		if ok && name.Allow && set.stops(r) {
+		if name, ok := zones.Match(inside(r), Selection{}); ok && name.Allow && set.stops(r) {
 			add(r, name)
 		}
 	}
@@ -72,10 +74,14 @@ func (g *Guard) Crossings(l *List) []Crossing {
 // stops says whether a rule has any effect at its own name: no allow of its list
 // takes it back.
 func (s *Set) stops(r Rule) bool {
-	probe := r.Domain
-	if r.Match == Below {
-		probe = "any." + probe
-	}
-	got, ok := s.Match(probe, Selection{})
+	got, ok := s.Match(inside(r), Selection{})
 	return ok && !got.Allow
+}
+
+// inside is a name that a rule speaks about.
+func inside(r Rule) string {
+	if r.Match == Below {
+		return "any." + r.Domain
+	}
+	return r.Domain
 }

@@ -140,14 +140,11 @@ func (s *Set) verdict(b *best) (Rule, bool) {
 // probe looks at every rule whose name is suffix, a part of the name asked or
 // all of it.
 func (s *Set) probe(t *table, h uint64, suffix []byte, a *asked, b *best) {
-	if t.absent(h) {
-		return
-	}
-	for i := t.home(h); t.slots[i] != 0; i = t.next(i) {
-		if t.slots[i]>>32 != h>>32 {
+	for i, tag := t.home(h); t.tags[i] != 0; i = t.next(i) {
+		if t.tags[i] != tag {
 			continue
 		}
-		ref := uint32(t.slots[i]) - 1
+		ref := t.refs[i]
 		list, r := s.at(ref)
 		if r.name == string(suffix) && a.in.has(list) && s.lists[list].covers(r, a) {
 			s.better(b, list, ref, r)

@@ -294,7 +294,7 @@ func TestMalformedZone(t *testing.T) {
 	}
 }
 
-// TestEveryList reads each published list of the data pack, whatever it is, and
+// TestEveryList reads each smaller list of the data pack, whatever it is, and
 // tells how much of it was used.
 func TestEveryList(t *testing.T) {
 	files, err := filepath.Glob(dataDir + "/*/*.txt*")
@@ -305,6 +305,9 @@ func TestEveryList(t *testing.T) {
 		t.Skip("the data pack is not here")
 	}
 	for _, f := range files {
+		if info, err := os.Stat(f); err == nil && info.Size() > 300<<10 {
+			continue // the large ones are read by the tests of verdicts and of the eight formats
+		}
 		l, err := ParseFile(Source{Name: filepath.Base(f)}, f)
 		if err != nil {
 			t.Errorf("%v", err)

@@ -116,19 +116,16 @@ func (s *Set) insertPattern(f found) {
 // put gives a record its slot, unless its list has said the same before. Rules
 // with a detail are kept even then: their limits may differ.
 func (s *Set) put(t *table, list int, ref uint32, r record) bool {
-	h := t.hash(r.name)
-	i := t.home(h)
-	for ; t.slots[i] != 0; i = t.next(i) {
-		if t.slots[i]>>32 != h>>32 {
+	i, tag := t.home(t.hash(r.name))
+	for ; t.tags[i] != 0; i = t.next(i) {
+		if t.tags[i] != tag {
 			continue
 		}
-		if l, old := s.at(uint32(t.slots[i]) - 1); l == list && old.name == r.name && s.lists[list].same(old, r) {
+		if l, old := s.at(t.refs[i]); l == list && old.name == r.name && s.lists[list].same(old, r) {
 			return false
 		}
 	}
-	t.slots[i] = h>>32<<32 | uint64(ref+1)
-	word, mask := t.bit(h)
-	t.filter[word] |= mask
+	t.tags[i], t.refs[i] = tag, ref
 	return true
 }
 
