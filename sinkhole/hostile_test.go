@@ -160,6 +160,27 @@ func TestHTTP2Bodies(t *testing.T) {
 	}
 }
 
+// TestHTTP2HangsUpAtOnce: a request and the end in one breath are a request;
+// the preface alone is silence.
+func TestHTTP2HangsUpAtOnce(t *testing.T) {
+	ca, roots := authority(t)
+	const settings = preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	for send, want := range map[string]string{
+		settings: OutcomeSilent,
+		settings + "\x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x87\x84\x41\x01h": OutcomeRead, // GET https / h
+	} {
+		for range 20 {
+			b := build(t, func(o *Options) { o.CA = ca })
+			c := tls.Client(b.dial(t, b.flow(sunk, 443)), &tls.Config{ServerName: sunk, RootCAs: roots, NextProtos: []string{"h2"}})
+			say(t, c, send)
+			c.Close()
+			if got := b.tape.wait(t, 1); got[0].TLS.Outcome != want || len(got) != 1 {
+				t.Fatalf("%d captures, %+v, want %s", len(got), got[0].TLS, want)
+			}
+		}
+	}
+}
+
 // TestRapidReset: streams that are opened and reset at once (CVE-2023-44487)
 // end the connection, not the gateway.
 func TestRapidReset(t *testing.T) {

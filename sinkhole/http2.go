@@ -2,6 +2,7 @@ package sinkhole
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -38,7 +39,20 @@ func (s *Sinkhole) newHTTP2() *http.Server {
 		ReadHeaderTimeout: s.limits.Hello,
 		IdleTimeout:       s.limits.Idle,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // hostile clients are no trouble of ours
+		ConnState:         begun,
 		BaseContext:       func(l net.Listener) context.Context { return l.(*single).ctx },
+	}
+}
+
+// begun notes requests before their handlers run, so that a client which
+// hangs up at once does not count as silent. net/http calls every HTTP/2
+// connection active once at its start, and again when a request comes.
+func begun(c net.Conn, state http.ConnState) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	if x, ok := c.(*stream); ok && state == http.StateActive {
+		x.active.Add(1)
 	}
 }
 

@@ -3,7 +3,9 @@ package sinkhole
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +70,7 @@ type stream struct {
 	pool   *sync.Pool
 	once   sync.Once
 	closed chan struct{}
+	active atomic.Int32 // HTTP/2: how often the connection became active, see begun
 }
 
 func (s *Sinkhole) newStream(c net.Conn) *stream {
@@ -95,6 +98,16 @@ func (t *stream) lend() { t.pool = nil }
 
 // Read reads what was looked at, then the connection.
 func (t *stream) Read(p []byte) (int, error) { return t.br.Read(p) }
+
+// Write writes to the connection. A client that has gone is no error: what it
+// sent before is still to be read, and reading tells its end soon enough.
+func (t *stream) Write(p []byte) (int, error) {
+	n, err := t.Conn.Write(p)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		return n, err
+	}
+	return len(p), nil
+}
 
 // Close closes the connection.
 func (t *stream) Close() error {

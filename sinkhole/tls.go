@@ -133,7 +133,7 @@ func (x *session) intercept(who client, info *journal.TLS) (record bool) {
 		y.serve()
 		y.conn.release()
 	}
-	if y.requests.Load() > 0 {
+	if y.requests.Load() > 0 || x.conn.active.Load() > 1 {
 		return false
 	}
 	if alert, ok := remoteAlert(y.err); ok {
