@@ -160,7 +160,7 @@ func options(q *query, rep *reply) *dns.OPT {
 
 // bare is an answer to bytes whose question cannot be repeated: a header.
 func bare(b []byte, rcode byte) []byte {
-	if len(b) < wire.HeaderLen || b[2]&0x80 != 0 {
+	if len(b) < 3 || b[2]&0x80 != 0 {
 		return nil
 	}
 	out := make([]byte, wire.HeaderLen)

@@ -30,6 +30,7 @@ func TestMalformed(t *testing.T) {
 	}{
 		{"empty", nil, -1},
 		{"two octets", good[:2], -1},
+		{"eleven octets", good[:11], dns.RcodeFormatError},
 		{"a response", set(2, 0x81), -1},
 		{"a header alone", good[:12], dns.RcodeFormatError},
 		{"qdcount 0", set(5, 0), dns.RcodeFormatError},
@@ -398,5 +399,39 @@ func TestUnreachableUpstreamStillFilters(t *testing.T) {
 	}
 	if m := exchange(t, r, "udp", question(t, "sunk.example", 1, 0, nil)); len(m.Answer) != 1 {
 		t.Errorf("answer %v", m)
+	}
+}
+
+// byAddress is a policy with one rule, about an address.
+type byAddress struct{ netip.Addr }
+
+func (byAddress) Name(policy.Device, string, time.Time) policy.Verdict { return policy.Verdict{} }
+
+func (p byAddress) Flow(f policy.Flow, _ time.Time) policy.Verdict {
+	if f.Dst.Addr() == p.Addr && f.Name != "" {
+		return policy.Verdict{Action: policy.Deny, Reason: "an address on a list"}
+	}
+	return policy.Verdict{}
+}
+
+func TestAddressRules(t *testing.T) {
+	w, d := newWorld(), &diary{}
+	w.set("a.example.com", dns.TypeA, 0, "a.example.com. 60 IN A 192.0.2.66")
+	w.set("b.example.com", dns.TypeHTTPS, 0, "b.example.com. 60 IN HTTPS 1 . ipv4hint=192.0.2.1,192.0.2.66")
+	w.set("c.example.com", dns.TypeA, 0, "c.example.com. 60 IN A 192.0.2.1")
+	r := build(t, standard(t), w, d, nil)
+	r.judge = func() judge { return byAddress{netip.MustParseAddr("192.0.2.66")} }
+	for range 2 { // from upstream, then from memory
+		for name, kind := range map[string]uint16{"a.example.com": dns.TypeA, "b.example.com": dns.TypeHTTPS} {
+			if m := exchange(t, r, "udp", question(t, name, kind, 1232, nil)); m.Rcode != dns.RcodeNameError || ede(m).ExtraText != "an address on a list" {
+				t.Errorf("%s: %v", name, m)
+			}
+			if d.last().Verdict.Action != policy.Deny {
+				t.Errorf("%+v", d.last())
+			}
+		}
+	}
+	if m := exchange(t, r, "udp", question(t, "c.example.com", 1, 0, nil)); len(m.Answer) != 1 {
+		t.Errorf("%v", m)
 	}
 }

@@ -61,12 +61,16 @@ type Query struct {
 // question can be repeated.
 func Parse(b []byte) (q Query, f Fault) {
 	q.Size = 512
-	if len(b) < HeaderLen || b[2]&flagQR != 0 {
-		return q, Silence
+	if len(b) < 3 || b[2]&flagQR != 0 {
+		return q, Silence // it cannot be told from a response, or is one
 	}
 	q.ID = binary.BigEndian.Uint16(b)
 	q.Opcode = b[2] & opcodeMask >> 3
-	q.RD, q.CD = b[2]&flagRD != 0, b[3]&flagCD != 0
+	q.RD = b[2]&flagRD != 0
+	if len(b) < HeaderLen {
+		return q, FormErr
+	}
+	q.CD = b[3]&flagCD != 0
 	if q.Opcode != opcodeQuery {
 		return q, NotImp
 	}
