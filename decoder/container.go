@@ -49,6 +49,9 @@ func (p *peel) inflate(name string, run inflater, data []byte, at *walk.Step) bo
 		p.flag("bomb")
 	}
 	if !ok || len(out.Data) == 0 {
+		if out.Truncated && len(data) > 32 {
+			p.flag("truncated")
+		}
 		return out.Bomb
 	}
 	if (out.Broken || out.Truncated) && !codec.Texty(out.Data) && len(out.Data) < 64 {

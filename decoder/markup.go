@@ -45,7 +45,11 @@ func (p *peel) markup(data []byte, at *walk.Step) bool {
 	switch {
 	case data[0] == '<' && len(data) > 8 && bytes.IndexByte(data, '>') > 0 && !bytes.HasPrefix(bytes.ToLower(data[:8]), []byte("<!doctyp")):
 		step := at.Begin("xml")
-		if end := walk.XML(data, step, p.leaf); end.Leaves == 0 || !end.OK && !end.Truncated && !end.TooDeep {
+		end := walk.XML(data, step, p.leaf)
+		if end.TooDeep {
+			p.flag("too-deep")
+		}
+		if !end.TooDeep && (end.Leaves == 0 || !end.OK && !end.Truncated) {
 			p.leaves = p.leaves[:mark]
 			return false
 		}
@@ -81,13 +85,10 @@ func (p *peel) token(data []byte, at *walk.Step) bool {
 
 // formLines opens text of which every line is a form, as GA4 sends events.
 func (p *peel) formLines(data []byte, at *walk.Step) bool {
-	if bytes.IndexByte(data, '\n') < 0 || bytes.IndexByte(data, '=') < 0 {
+	if n := bytes.Count(data, []byte("\n")); n == 0 || n > maxLines || bytes.IndexByte(data, '=') < 0 {
 		return false
 	}
 	lines := bytes.Split(data, []byte("\n"))
-	if len(lines) > walk.MaxPairs {
-		return false
-	}
 	for _, l := range lines {
 		if l = bytes.TrimSpace(l); len(l) > 0 && !walk.LooksForm(l) {
 			return false
@@ -99,7 +100,7 @@ func (p *peel) formLines(data []byte, at *walk.Step) bool {
 // islands opens encoded words inside other text: a log line that quotes a
 // payload. Only words that begin like one are tried.
 func (p *peel) islands(data []byte, at *walk.Step) bool {
-	if len(data) < 40 || !p.budget.Take(len(data)) {
+	if data = data[:min(len(data), maxWords)]; len(data) < 40 || !p.budget.Take(4*len(data)) {
 		return false
 	}
 	words := strings.FieldsFunc(string(data), func(r rune) bool { return strings.ContainsRune(" \t\r\n\"'`,;|<>()[]{}:&", r) })

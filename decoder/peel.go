@@ -15,6 +15,9 @@ const (
 	maxLayers = 512 // layers kept as evidence
 	minBase64 = 16  // characters: below, random text decodes to text too often
 	minHex    = 32
+	maxLines  = 20_000    // lines of JSON or of forms in one text
+	maxLZ     = 256 << 10 // characters of lz-string, which is slow
+	maxWords  = 256 << 10 // bytes of a text that are searched for encoded words
 )
 
 // peel is the work on one payload. Every node is tried with everything that

@@ -84,7 +84,7 @@ func jsonRow(data []byte) [][]byte {
 // jsonLines cuts text into lines if it is at least two and all of them begin
 // and end like JSON.
 func jsonLines(data []byte) [][]byte {
-	if bytes.IndexByte(data, '\n') < 0 {
+	if n := bytes.Count(data, []byte("\n")); n == 0 || n > maxLines {
 		return nil
 	}
 	lines := bytes.Split(data, []byte("\n"))
@@ -98,7 +98,7 @@ func jsonLines(data []byte) [][]byte {
 		}
 		n++
 	}
-	if n < 2 || n > walk.MaxPairs {
+	if n < 2 {
 		return nil
 	}
 	return lines
@@ -166,7 +166,7 @@ func (p *peel) letters(data []byte, at *walk.Step) bool {
 
 // lzstring opens what lz-string made of JSON.
 func (p *peel) lzstring(data []byte, at *walk.Step) bool {
-	if len(data) < 24 || !p.budget.Take(4*len(data)) {
+	if len(data) < 24 || len(data) > maxLZ || !p.budget.Take(4*len(data)) {
 		return false
 	}
 	out, ok := codec.LZString(data, min(p.budget.Inflate, 16*len(data)))

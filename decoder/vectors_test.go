@@ -42,17 +42,21 @@ type item struct {
 	} `json:"steps"`
 }
 
+func readManifest() (m manifest, err error) {
+	data, err := os.ReadFile(filepath.Join(shared, "manifest.json"))
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(data, &m)
+}
+
 func loadVectors(t testing.TB) (manifest, map[string][]string) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(shared, "manifest.json"))
+	m, err := readManifest()
 	if err != nil {
 		t.Skip("the shared payload vectors are not here: ", err)
 	}
-	var m manifest
-	if err := json.Unmarshal(data, &m); err != nil {
-		t.Fatal(err)
-	}
-	data, err = os.ReadFile(filepath.Join(shared, "known_values.json"))
+	data, err := os.ReadFile(filepath.Join(shared, "known_values.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

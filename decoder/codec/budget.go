@@ -4,6 +4,11 @@
 // declares; what it may spend is held by a [Budget].
 package codec
 
+import (
+	"compress/gzip"
+	"io"
+)
+
 // Limits of one payload. They are sized so that the worst payload ends within
 // 250 ms and 32 MiB on a small machine, and an honest one never meets them.
 const (
@@ -21,6 +26,12 @@ type Budget struct {
 	Inflate int  // inflated bytes left
 	Work    int  // units of work left; one unit is about one byte looked at
 	Spent   bool // something was left undone for want of budget
+
+	// Inflaters are large and payloads may hold thousands of streams, so each
+	// payload makes one of a kind and uses it again. Nothing runs inside another.
+	gzip    *gzip.Reader
+	zlib    io.ReadCloser
+	deflate io.ReadCloser
 }
 
 // NewBudget gives the full budget of one payload.

@@ -43,27 +43,44 @@ func IsZlib(p []byte) bool {
 // Gzip inflates one or more members (RFC 1952 §2.2).
 func Gzip(p []byte, b *Budget) (Output, bool) {
 	src := bytes.NewReader(p)
-	r, err := gzip.NewReader(src)
-	if err != nil {
-		return Output{}, false
+	var err error
+	if b.gzip == nil {
+		b.gzip, err = gzip.NewReader(src)
+	} else {
+		err = b.gzip.Reset(src)
 	}
-	return drain(r, src, b)
+	if err != nil {
+		b.gzip = nil
+		return Output{Truncated: errors.Is(err, io.ErrUnexpectedEOF)}, false
+	}
+	return drain(b.gzip, src, b)
 }
 
 // Zlib inflates a zlib stream (RFC 1950).
 func Zlib(p []byte, b *Budget) (Output, bool) {
 	src := bytes.NewReader(p)
-	r, err := zlib.NewReader(src)
+	var err error
+	if b.zlib == nil {
+		b.zlib, err = zlib.NewReader(src)
+	} else {
+		err = b.zlib.(zlib.Resetter).Reset(src, nil)
+	}
 	if err != nil {
+		b.zlib = nil
 		return Output{}, false
 	}
-	return drain(r, src, b)
+	return drain(b.zlib, src, b)
 }
 
 // Deflate inflates a raw deflate stream (RFC 1951).
 func Deflate(p []byte, b *Budget) (Output, bool) {
 	src := bytes.NewReader(p)
-	return drain(flate.NewReader(src), src, b)
+	if b.deflate == nil {
+		b.deflate = flate.NewReader(src)
+	} else if err := b.deflate.(flate.Resetter).Reset(src, nil); err != nil {
+		return Output{}, false
+	}
+	return drain(b.deflate, src, b)
 }
 
 // Brotli inflates a brotli stream (RFC 7932). The window its header asks for
@@ -100,7 +117,7 @@ func Zstd(p []byte, b *Budget) (Output, bool) {
 	}
 	src := bytes.NewReader(p)
 	r, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-		zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderMaxMemory(2*MaxInflate))
+		zstd.WithDecoderMaxWindow(zstdWindow))
 	if err != nil {
 		return Output{}, false
 	}
@@ -116,9 +133,7 @@ func drain(r io.Reader, src *bytes.Reader, b *Budget) (Output, bool) {
 	size := int(src.Size())
 	buf := make([]byte, 0, min(max(512, 3*size), 64<<10))
 	for {
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
+		buf = room(buf, 1)
 		n, err := r.Read(buf[len(buf):min(cap(buf), len(buf)+b.Inflate, len(buf)+64<<10)])
 		buf = buf[:len(buf)+n]
 		b.Inflate -= n
@@ -131,6 +146,7 @@ func drain(r io.Reader, src *bytes.Reader, b *Budget) (Output, bool) {
 		}
 		if err != nil {
 			out.close(err)
+			b.Spent = b.Spent || errors.Is(err, zstd.ErrWindowSizeExceeded)
 			break
 		}
 		if b.Inflate == 0 {
@@ -140,6 +156,17 @@ func drain(r io.Reader, src *bytes.Reader, b *Budget) (Output, bool) {
 	}
 	out.Data, out.Rest = buf, src.Len()
 	return out, len(buf) > 0 || !out.Broken && !out.Truncated
+}
+
+// room gives dst with place for n more bytes; it doubles, so that all the
+// copies together stay below twice the result.
+func room(dst []byte, n int) []byte {
+	if cap(dst)-len(dst) >= n {
+		return dst
+	}
+	out := make([]byte, len(dst), max(2*cap(dst), len(dst)+n, 512))
+	copy(out, dst)
+	return out
 }
 
 // close reads the error a stream ended with.

@@ -55,7 +55,7 @@ func (o *Output) lz4Block(p []byte, stored bool, used int, b *Budget) bool {
 	ok := true
 	if stored {
 		n := min(len(p), b.Inflate)
-		o.Data = append(o.Data, p[:n]...)
+		o.Data = append(room(o.Data, n), p[:n]...)
 	} else {
 		o.Data, ok = lz4Append(o.Data, p, b.Inflate)
 	}
@@ -88,9 +88,9 @@ func lz4Append(dst, p []byte, limit int) ([]byte, bool) {
 		i++
 		lit, next, ok := lz4Length(p, i, int(token>>4))
 		if i = next; !ok || lit > len(p)-i || len(dst)+lit > limit {
-			return dst, false
+			return append(dst, p[i:min(len(p), i+max(0, limit-len(dst)))]...), false
 		}
-		dst = append(dst, p[i:i+lit]...)
+		dst = append(room(dst, lit), p[i:i+lit]...)
 		if i += lit; i == len(p) {
 			return dst, true
 		}
@@ -123,6 +123,7 @@ func lz4Length(p []byte, i, n int) (int, int, bool) {
 // repeat appends n bytes that begin back bytes before the end, which may
 // overlap what is being appended.
 func repeat(dst []byte, back, n int) []byte {
+	dst = room(dst, n)
 	for n > 0 {
 		k := min(n, back)
 		from := len(dst) - back

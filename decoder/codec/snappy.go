@@ -40,7 +40,7 @@ func (o *Output) snappyChunk(kind byte, chunk []byte, used int, b *Budget) bool 
 	case kind == 0 && len(chunk) > checksum:
 		var data []byte
 		data, ok = SnappyBlock(chunk[checksum:], b.Inflate)
-		o.Data = append(o.Data, data...)
+		o.Data = append(room(o.Data, len(data)), data...)
 	case kind == 1 && len(chunk) > checksum:
 		o.Data = append(o.Data, chunk[checksum:min(len(chunk), checksum+b.Inflate)]...)
 	case kind >= 2 && kind < 0x80:
@@ -60,7 +60,7 @@ func SnappyBlock(p []byte, limit int) ([]byte, bool) {
 	dst := make([]byte, 0, min(int(want), 4*len(p)))
 	for i := n; i < len(p); {
 		lit, size, back, next, ok := snappyElement(p, i)
-		if i = next; !ok || uint64(len(dst)+size) > want {
+		if i = next; !ok || size <= 0 || uint64(len(dst)+size) > want {
 			return dst, false
 		}
 		if lit {
@@ -101,7 +101,7 @@ func snappyElement(p []byte, i int) (lit bool, size, back, next int, ok bool) {
 			size = int(v)
 		}
 		size++
-		return true, size, 0, i, size > 0 && size <= len(p)-i
+		return true, min(size, len(p)-i), 0, i, size > 0
 	case 1:
 		return false, 4 + int(tag>>2&7), int(tag>>5)<<8 | int(v), i, true
 	}
