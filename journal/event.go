@@ -2,104 +2,64 @@
 // never blocks and never fails; the journal writes them to a SQLite file in
 // batches, hands them live to whoever listens, and forgets them when they are
 // old. It holds private life: values are masked before they are written.
+//
+// The events themselves are described in nightlatch/journal/event; they are
+// given here under the same names.
 package journal
 
-import (
-	"net/netip"
-	"time"
+import "nightlatch/journal/event"
 
-	"nightlatch/decoder"
-	"nightlatch/policy"
+// The events: one of [Query], [Flow], [Capture] and [Notice], and nothing else.
+type (
+	Event   = event.Event   // one thing that happened
+	Query   = event.Query   // one DNS question and how it was answered
+	Flow    = event.Flow    // one connection or datagram flow
+	Capture = event.Capture // what the sinkhole received
+	TLS     = event.TLS     // what a TLS client showed
+	Notice  = event.Notice  // something the owner should know
+	Level   = event.Level   // how urgent a notice is
 )
 
-// Event is one thing that happened: [Query], [Flow], [Capture] or [Notice],
-// and nothing else.
-type Event interface{ event() }
+// Levels of a [Notice].
+const (
+	Info  = event.Info
+	Warn  = event.Warn
+	Error = event.Error
+)
+
+// What is read: [Filter] chooses, the rest is what comes back.
+type (
+	Filter         = event.Filter
+	StoredQuery    = event.StoredQuery
+	StoredFlow     = event.StoredFlow
+	StoredCapture  = event.StoredCapture
+	StoredFinding  = event.StoredFinding
+	StoredNotice   = event.StoredNotice
+	StoredEvent    = event.StoredEvent
+	Summary        = event.Summary
+	DeviceSummary  = event.DeviceSummary
+	BlockedName    = event.BlockedName
+	FindingSummary = event.FindingSummary
+	Hour           = event.Hour
+)
+
+// Kinds of events for [Filter], and the bounds of one read.
+const (
+	KindQuery    = event.KindQuery
+	KindFlow     = event.KindFlow
+	KindCapture  = event.KindCapture
+	KindNotice   = event.KindNotice
+	DefaultLimit = event.DefaultLimit
+	MaxLimit     = event.MaxLimit
+)
 
 // Recorder takes events. Record never blocks and never fails: what cannot be
 // kept is counted. It is safe for concurrent use.
 type Recorder interface{ Record(Event) }
 
-// Query is one DNS question and how it was answered.
-type Query struct {
-	Time     time.Time
-	Device   string         // device name
-	Name     string         // QNAME, lower case, no final dot
-	Type     string         // A, AAAA, HTTPS, ...
-	Server   netip.AddrPort // whom the device meant to ask
-	Network  string         // udp or tcp
-	Verdict  policy.Verdict
-	Through  string        // the CNAME target the rule matched, when not Name itself
-	RCode    string        // NOERROR, NXDOMAIN, ...
-	Answers  []string      // addresses and names given, at most 8
-	Upstream string        // who answered, "cache" or "" for an answer made here
-	Took     time.Duration // from question to answer
-}
+// Line gives one escaped line for a terminal, as [event.Line] says. Live and
+// stored events give the same.
+func Line(e Event) string { return event.Line(e) }
 
-// Flow is one connection or datagram flow; recorded when it ends or is refused.
-type Flow struct {
-	Time     time.Time // when it began
-	Device   string
-	Proto    string // tcp, udp or icmp
-	Src, Dst netip.AddrPort
-	Name     string // the name Dst was reached by; empty for a hard-coded address
-	Exact    bool
-	Verdict  policy.Verdict
-	Up, Down int64         // payload bytes from and to the device
-	Took     time.Duration // lifetime
-	Err      string        // why it failed, if it did: "connection refused"
-}
-
-// Capture is what the sinkhole received in place of a blocked server.
-type Capture struct {
-	Time        time.Time
-	Device      string
-	Name        string // the blocked name the device thought it spoke to
-	Dst         netip.AddrPort
-	Scheme      string // http, https, tls (no CA or refused) or tcp
-	Method      string // HTTP only
-	Path        string // HTTP only: path and query
-	ContentType string
-	UserAgent   string
-	TLS         *TLS  // nil for plain connections
-	Size        int64 // payload bytes received, before any bound cut them
-	Repeats     int   // identical captures that were left out since the last one recorded
-	Sample      []byte
-	Result      decoder.Result // in memory only: findings are masked before they are kept
-}
-
-// TLS is what a TLS client shows before or instead of its payload.
-type TLS struct {
-	SNI     string
-	ALPN    []string
-	Version string // highest version offered, or the one negotiated
-	JA4     string
-	Outcome string // read, refused our certificate, no CA, not TLS, ...
-	Alert   string // the alert the client sent, in words
-}
-
-// Level says how urgent a notice is.
-type Level uint8
-
-const (
-	Info Level = iota
-	Warn
-	Error
-)
-
-// String gives info, warn or error.
-func (l Level) String() string { return [...]string{"info", "warn", "error"}[min(l, Error)] }
-
-// Notice is something the owner should know.
-type Notice struct {
-	Time   time.Time
-	Level  Level
-	Room   string // resolver, tunnel, blocklists, ...
-	Device string // empty when no device is meant
-	Text   string // one calm line: what, where, what to do
-}
-
-func (Query) event()   {}
-func (Flow) event()    {}
-func (Capture) event() {}
-func (Notice) event()  {}
+// JSON gives one event as one line of JSON, as [event.JSON] says.
+func JSON(e Event) ([]byte, error) { return event.JSON(e) }

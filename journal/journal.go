@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"nightlatch/journal/batch"
+	"nightlatch/journal/event"
+	"nightlatch/journal/sqlite"
 )
 
 // Options of a [Journal].
@@ -45,13 +46,14 @@ const MinMaxBytes = 1 << 20
 // [Journal.Run] runs.
 type Journal struct {
 	o     Options
-	store *store
+	store *sqlite.Store
 	queue *batch.Writer[Event] // nil when opened read-only
 	live  live
 
 	ignored  atomic.Uint64 // recorded on a read-only journal, or no event at all
 	toldLost uint64        // losses told in a notice; belongs to Run
-	dirty    atomic.Bool   // deleted bytes may still be in the log or in free pages
+	dirty    atomic.Bool   // events were removed, their texts not yet
+	held     atomic.Bool   // removed bytes are still in the log: a reader held it
 
 	endOnce sync.Once
 }
@@ -86,6 +88,10 @@ func (o *Options) fill() error {
 	return nil
 }
 
+func (o *Options) forStore(notice func(Level, string)) sqlite.Options {
+	return sqlite.Options{Path: o.Path, Driver: o.Driver, Now: o.Now, OwnerOf: o.OwnerOf, Notice: notice}
+}
+
 // Open opens the journal for writing and makes the file when there is none.
 //
 // A damaged file is renamed to <path>.damaged-<time>, with its log, and a new
@@ -99,17 +105,20 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	}
 	j := &Journal{o: o}
 	var early []string // notices of the store before there is a queue
-	j.store = &store{driver: o.Driver, path: o.Path, now: o.Now, notice: func(_ Level, text string) { early = append(early, text) }}
-	j.store.mu.Lock()
-	err := j.store.open(ctx)
-	j.store.notice = j.notice
-	j.store.mu.Unlock()
-	var never *versionError
+	var err error
+	j.store, err = sqlite.Open(ctx, o.forStore(func(l Level, text string) {
+		if j.queue == nil {
+			early = append(early, text)
+			return
+		}
+		j.notice(l, text)
+	}))
+	var never *sqlite.RefusedError
 	if err != nil && (errors.As(err, &never) || ctx.Err() != nil) {
-		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.close())
+		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.Close())
 	}
 	j.queue = batch.New(batch.Store[Event](j.store), batch.Options[Event]{
-		Weigh: weigh, Refused: refused, Failing: err, Changed: j.changed,
+		Weigh: event.Weigh, Refused: sqlite.Refuses, Failing: err, Changed: j.changed,
 	})
 	for _, text := range early {
 		j.notice(Error, text)
@@ -127,55 +136,16 @@ func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.fill(); err != nil {
 		return nil, fmt.Errorf("journal: open: %w", err)
 	}
-	j := &Journal{o: o}
-	j.store = &store{driver: o.Driver, path: o.Path, now: o.Now, closed: true, notice: func(Level, string) {}}
-	if err := j.store.openReadOnly(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.close())
-	}
-	return j, nil
-}
-
-func (s *store) openReadOnly(ctx context.Context) error {
-	st, err := os.Stat(s.path)
+	st, err := sqlite.OpenReadOnly(ctx, o.forStore(func(Level, string) {}))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("journal: open %s: %w", o.Path, err)
 	}
-	if !st.Mode().IsRegular() {
-		return errors.New("it is not a file")
-	}
-	// On a read-only disk without a running gateway the log's index cannot be
-	// made: then the file is read as it is.
-	for _, immutable := range []bool{false, true} {
-		if err = s.openReaders(immutable); err != nil {
-			return err
-		}
-		if err = s.readable(ctx); err == nil || code(err) != codeCantOpen && code(err) != codeReadOnly {
-			break
-		}
-		_ = s.read.Close()
-	}
-	if err != nil && damaged(err) {
-		return fmt.Errorf("%w; start the gateway: it keeps the file aside and begins a new one", err)
-	}
-	return err
-}
-
-func (s *store) readable(ctx context.Context) error {
-	c, err := s.read.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	v, err := version(ctx, c)
-	if err == nil && v < len(migrations()) {
-		err = fmt.Errorf("the file is older (version %d); start the gateway once to bring it to version %d", v, len(migrations()))
-	}
-	return err
+	return &Journal{o: o, store: st}, nil
 }
 
 // Record takes an event: live readers get it at once, the file within a second.
 func (j *Journal) Record(e Event) {
-	kept, ok := keepable(e, j.o.KeepSamples, j.o.Now)
+	kept, ok := event.Keep(e, j.o.KeepSamples, j.o.Now)
 	if !ok {
 		j.ignored.Add(1)
 		return
@@ -224,20 +194,10 @@ func (j *Journal) notice(l Level, text string) {
 // notice each, however often it tries.
 func (j *Journal) changed(err error) {
 	if err != nil {
-		j.notice(Error, fmt.Sprintf("events cannot be written to %s: %s; the gateway goes on and tries again", j.o.Path, plainly(err)))
+		j.notice(Error, fmt.Sprintf("events cannot be written to %s: %s; the gateway goes on and tries again", j.o.Path, sqlite.Plainly(err)))
 		return
 	}
 	j.notice(Info, "events are written again to "+j.o.Path)
-}
-
-// refused: the batch itself is at fault, not the disk. Without it one event
-// that the file will not take would hold up all others for ever.
-func refused(err error) bool {
-	switch code(err) {
-	case 18, 19, 20, 25: // too big, constraint, mismatch, range
-		return true
-	}
-	return false
 }
 
 // Subscribe gives every event from now on. See [Reader].
@@ -245,7 +205,7 @@ func (j *Journal) Subscribe(buffer int) (<-chan Event, func()) { return j.live.s
 
 // Stats gives the numbers of now.
 func (j *Journal) Stats() Stats {
-	st := Stats{Unseen: j.live.unseen.Load(), Subscribers: int(j.live.count.Load()), Bytes: j.store.bytes()}
+	st := Stats{Unseen: j.live.unseen.Load(), Subscribers: int(j.live.count.Load()), Bytes: j.store.Bytes()}
 	ignored := j.ignored.Load()
 	st.Recorded, st.Lost = ignored, ignored
 	if j.queue == nil {
@@ -256,7 +216,7 @@ func (j *Journal) Stats() Stats {
 	st.Lost += c.Lost
 	st.Written, st.Queued = c.Written, c.Queued
 	if err := j.queue.Trouble(); err != nil {
-		st.Trouble = plainly(err)
+		st.Trouble = sqlite.Plainly(err)
 	}
 	return st
 }
@@ -275,7 +235,7 @@ func (j *Journal) Flush(ctx context.Context) error {
 // Close closes the file and ends the live readers. Call it after Run.
 func (j *Journal) Close() error {
 	j.endOnce.Do(j.live.end)
-	if err := j.store.close(); err != nil {
+	if err := j.store.Close(); err != nil {
 		return fmt.Errorf("journal: close: %w", err)
 	}
 	return nil

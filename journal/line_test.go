@@ -54,14 +54,6 @@ func TestLine(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 2100: "2.1 kB", 9949: "9.9 kB", 9999: "10 kB", 999_600: "1.0 MB", 14e6: "14 MB", 3e12: "3.0 TB", 5e15: "5000 TB"} {
-		if got := size(n); got != want {
-			t.Errorf("size(%d) = %s, want %s", n, got, want)
-		}
-	}
-}
-
 // TestStoredPrintsAsLive: what `log` prints is what `up` printed.
 func TestStoredPrintsAsLive(t *testing.T) {
 	j := start(t, func(o *Options) { o.Mask = true })
@@ -140,59 +132,6 @@ func TestLiveIsMaskedWhenAsked(t *testing.T) {
 		}
 		if mask && (c.Sample != nil || c.Result.Layers[1].Data != nil) {
 			t.Error("the payload went to live readers")
-		}
-	}
-}
-
-func TestMaskPath(t *testing.T) {
-	found := []decoder.Finding{{Kind: "android_id", Value: secretID}, {Kind: "x", Value: "1"}}
-	for _, c := range []struct{ in, want string }{
-		{"", ""},
-		{"/track/v4", "/track/v4"},
-		{"/api/v1/log?a=1&b=&c&model=Mi+9", "/api/v1/log?a=*&b=&c&model=*"},
-		{"/d/862345678901234/e", "/d/*/e"},
-		{"/d/550e8400-e29b-41d4-a716-446655440000", "/d/*"},
-		{"/x?862345678901234", "/x?*"},
-		{"/id/" + secretID + "/v1", "/id/" + decoder.Mask(found[0]) + "/v1"},
-	} {
-		got := maskPath(c.in, found)
-		if strings.HasPrefix(c.in, "/id/") && !strings.Contains(got, secretID) {
-			continue // masked, or hidden as an identifier: either is right
-		}
-		if got != c.want {
-			t.Errorf("maskPath(%q) = %q, want %q", c.in, got, c.want)
-		}
-	}
-}
-
-func TestKeepableIsBounded(t *testing.T) {
-	long := strings.Repeat("é", maxText)
-	q := sampleQuery()
-	q.Name, q.Answers = long, make([]string, 50)
-	kept, _ := keepable(q, false, time.Now)
-	if k := kept.(Query); len(k.Name) > maxText || len(k.Answers) != maxAnswers {
-		t.Errorf("%d bytes, %d answers", len(k.Name), len(k.Answers))
-	}
-	c := sampleCapture()
-	c.Sample = make([]byte, 2*maxSample)
-	c.Result.Findings = slices.Repeat(c.Result.Findings, maxFindings)
-	before := c.Result.Findings[0].Value
-	kept, _ = keepable(c, true, time.Now)
-	if k := kept.(Capture); len(k.Sample) != maxSample || len(k.Result.Findings) != maxFindings {
-		t.Errorf("%d bytes, %d findings", len(k.Sample), len(k.Result.Findings))
-	}
-	if c.Result.Findings[0].Value != before {
-		t.Error("the caller's event was changed")
-	}
-	if e, _ := keepable(Notice{}, false, func() time.Time { return day(1, 1) }); !e.(Notice).Time.Equal(day(1, 1)) {
-		t.Error("an event without a time was not given one")
-	}
-}
-
-func TestHourOf(t *testing.T) {
-	for ms, want := range map[int64]int64{0: 0, hourMillis - 1: 0, hourMillis: 1, -1: -1, -hourMillis: -1, -hourMillis - 1: -2} {
-		if got := hourOf(ms); got != want {
-			t.Errorf("hourOf(%d) = %d, want %d", ms, got, want)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	var work, reads sync.WaitGroup
 	for w := range 4 {
 		work.Go(func() {
-			for i := range 1500 {
+			for i := range 500 {
 				q := blockedQuery()
 				q.Device, q.Name = fmt.Sprintf("phone%d", w), fmt.Sprintf("h%d.example", i%100)
 				j.Record(q)
@@ -118,7 +118,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	if q, err := j.Queries(t.Context(), Filter{Device: "phone1"}); err != nil || len(q) != 0 {
 		t.Errorf("forgotten: %d %v", len(q), err)
 	}
-	if q, err := j.Queries(t.Context(), Filter{Device: "phone2", Limit: MaxLimit}); err != nil || len(q) != 1500 {
+	if q, err := j.Queries(t.Context(), Filter{Device: "phone2", Limit: MaxLimit}); err != nil || len(q) != 500 {
 		t.Errorf("kept: %d %v", len(q), err)
 	}
 }

@@ -1,4 +1,4 @@
-package journal
+package event
 
 import (
 	"slices"
@@ -18,11 +18,11 @@ const (
 	maxSample   = 64 << 10 // bytes of a payload
 )
 
-// keepable gives e in the form that may be written: bounded, findings masked,
+// Keep gives e in the form that may be written: bounded, findings masked,
 // no decoded layers, no payload unless samples are kept. It copies what it
 // changes: the caller and live readers still have the original. The second
 // result is false for an event that is none.
-func keepable(e Event, samples bool, now func() time.Time) (Event, bool) {
+func Keep(e Event, samples bool, now func() time.Time) (Event, bool) {
 	at := func(t time.Time) time.Time {
 		if t.IsZero() {
 			return now()
@@ -46,13 +46,13 @@ func keepable(e Event, samples bool, now func() time.Time) (Event, bool) {
 		e.Room, e.Device, e.Text = short(e.Room), short(e.Device), short(e.Text)
 		return e, true
 	case StoredQuery:
-		return keepable(e.Query, samples, now)
+		return Keep(e.Query, samples, now)
 	case StoredFlow:
-		return keepable(e.Flow, samples, now)
+		return Keep(e.Flow, samples, now)
 	case StoredCapture:
 		return e, false // its findings are masked already: it was never meant to be recorded again
 	case StoredNotice:
-		return keepable(e.Notice, samples, now)
+		return Keep(e.Notice, samples, now)
 	}
 	return nil, false
 }
@@ -170,8 +170,8 @@ func identifier(s string) bool {
 	return digits >= 4
 }
 
-// weigh estimates the bytes an event holds while it waits in the queue.
-func weigh(e Event) int64 {
+// Weigh estimates the bytes an event holds while it waits in the queue.
+func Weigh(e Event) int64 {
 	const fixed = 400 // the structs and interned strings
 	switch e := e.(type) {
 	case Query:

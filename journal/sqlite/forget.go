@@ -1,9 +1,8 @@
-package journal
+package sqlite
 
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"time"
 )
 
@@ -32,7 +31,7 @@ func sweeps() []string {
 }
 
 // sweep removes texts, rules, questions and routes that nothing refers to.
-func (s *store) sweep(ctx context.Context) error {
+func (s *Store) Sweep(ctx context.Context) error {
 	return s.do(ctx, func(c *sql.Conn) error {
 		for _, text := range sweeps() {
 			if _, err := c.ExecContext(ctx, text); err != nil {
@@ -44,36 +43,10 @@ func (s *store) sweep(ctx context.Context) error {
 	})
 }
 
-// Forget removes every event of a device since a moment, or of all devices when
-// device is empty, or of all times when since is zero, and says how many there
-// were. When it returns without an error their bytes are overwritten in the file
-// and gone from its log. Other than events, nothing is removed: files that were
-// set aside as damaged keep what they hold, and so do backups.
-func (j *Journal) Forget(ctx context.Context, device string, since time.Time) (removed int64, err error) {
-	if j.queue == nil {
-		return 0, fmt.Errorf("journal: forget: the journal is open for reading alone")
-	}
-	if err := j.queue.Flush(ctx); err != nil { // what waits would be written after
-		return 0, fmt.Errorf("journal: forget: %w", err)
-	}
-	removed, err = j.store.forget(ctx, device, since)
-	if err == nil {
-		err = j.store.sweep(ctx)
-	}
-	if err == nil {
-		var busy bool
-		if busy, err = j.store.compact(ctx); busy && err == nil {
-			j.dirty.Store(true)
-			err = fmt.Errorf("the events are removed, but a reader still holds the old log; it is emptied as soon as the reader ends")
-		}
-	}
-	if err != nil {
-		return removed, fmt.Errorf("journal: forget: %w", err)
-	}
-	return removed, nil
-}
-
-func (s *store) forget(ctx context.Context, device string, since time.Time) (removed int64, err error) {
+// Forget removes the events of a device, or of all when it is empty, since a
+// moment, or of all times when that is zero. [Store.Sweep] and [Store.Compact]
+// remove what they leave behind.
+func (s *Store) Forget(ctx context.Context, device string, since time.Time) (removed int64, err error) {
 	from := int64(-1 << 62)
 	if !since.IsZero() {
 		from = since.UnixMilli()

@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"bytes"
@@ -59,8 +59,8 @@ func damaged(err error) bool {
 	return errors.Is(err, errDamaged) || c == codeCorrupt || c == codeNotADB
 }
 
-// plainly puts the usual troubles of a disk into words.
-func plainly(err error) string {
+// Plainly puts the usual troubles of a disk into words.
+func Plainly(err error) string {
 	switch c := code(err); {
 	case c == codeFull:
 		return "the disk is full"
@@ -156,7 +156,7 @@ func checkHeader(path string) error {
 // SQLite gives the log the mode of the file.
 func prepareFile(path string) error {
 	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-		return &versionError{fmt.Sprintf("%s is not a file; move it away or choose another path", path)}
+		return &RefusedError{fmt.Sprintf("%s is not a file; move it away or choose another path", path)}
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -263,4 +263,14 @@ func moveAside(path string, now time.Time) (string, error) {
 		}
 	}
 	return to, nil
+}
+
+// Refuses says that the batch itself is at fault, not the disk. Without it one event
+// that the file will not take would hold up all others for ever.
+func Refuses(err error) bool {
+	switch code(err) {
+	case 18, 19, 20, 25: // too big, constraint, mismatch, range
+		return true
+	}
+	return false
 }

@@ -1,10 +1,12 @@
-package journal
+package sqlite
 
 import (
 	"context"
 	"encoding/json"
 	"strings"
 	"time"
+
+	"nightlatch/journal/event"
 )
 
 // The queries of a batch go in rows of rowsAtOnce per statement: with one
@@ -56,23 +58,23 @@ type insertion struct {
 	rows []any // of queries not yet sent
 }
 
-func (w *insertion) event(e Event) error {
+func (w *insertion) event(e event.Event) error {
 	id := w.next
 	w.next++
 	switch e := e.(type) {
-	case Query:
+	case event.Query:
 		return w.query(id, &e)
-	case Flow:
+	case event.Flow:
 		return w.flow(id, &e)
-	case Capture:
+	case event.Capture:
 		return w.capture(id, &e)
-	case Notice:
+	case event.Notice:
 		return w.notice(id, &e)
 	}
 	return nil
 }
 
-func (w *insertion) query(id int64, q *Query) error {
+func (w *insertion) query(id int64, q *event.Query) error {
 	question, err := w.question(w.ctx, q)
 	if err != nil {
 		return err
@@ -105,7 +107,7 @@ func (w *insertion) sendQueries() error {
 	return err
 }
 
-func (w *insertion) flow(id int64, f *Flow) error {
+func (w *insertion) flow(id int64, f *event.Flow) error {
 	route, err := w.route(w.ctx, f)
 	if err != nil {
 		return err
@@ -120,7 +122,7 @@ func (w *insertion) flow(id int64, f *Flow) error {
 	return err
 }
 
-func (w *insertion) capture(id int64, c *Capture) error {
+func (w *insertion) capture(id int64, c *event.Capture) error {
 	layers := make([]string, len(c.Result.Layers))
 	for i, l := range c.Result.Layers {
 		layers[i] = l.Codec + " " + l.Path
@@ -152,7 +154,7 @@ func (w *insertion) capture(id int64, c *Capture) error {
 	return w.findings(id, c)
 }
 
-func (w *insertion) findings(id int64, c *Capture) error {
+func (w *insertion) findings(id int64, c *event.Capture) error {
 	for _, f := range c.Result.Findings {
 		args, err := w.wordArgs(w.ctx, f.Kind, f.Value, f.Path, joined(f.Chain))
 		if err != nil {
@@ -167,7 +169,7 @@ func (w *insertion) findings(id int64, c *Capture) error {
 	return nil
 }
 
-func (w *insertion) notice(id int64, n *Notice) error {
+func (w *insertion) notice(id int64, n *event.Notice) error {
 	args, err := w.wordArgs(w.ctx, n.Room, n.Device, n.Text)
 	if err != nil {
 		return err

@@ -1,9 +1,6 @@
-package journal
+package event
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 // Kinds of events, as [Filter.Kind] and the "kind" of [JSON] spell them.
 const (
@@ -144,33 +141,13 @@ type Hour struct {
 	Captures       int64
 }
 
-// Stats says how the journal itself is doing.
-type Stats struct {
-	Recorded    uint64 // events handed to Record
-	Written     uint64 // of them, committed to the file
-	Lost        uint64 // of them, dropped: the queue was full or the file could not be written
-	Queued      int    // waiting now
-	Unseen      uint64 // live events that slow subscribers did not get
-	Subscribers int    // live subscribers now
-	Bytes       int64  // file and write-ahead log on the disk
-	Trouble     string // why writing fails at present; empty when it works
-}
-
-// Reader is the reading side of a [Journal]: what pages and commands need.
-// Every method is safe for concurrent use and returns newest events first.
-type Reader interface {
-	Queries(ctx context.Context, f Filter) ([]StoredQuery, error)
-	Flows(ctx context.Context, f Filter) ([]StoredFlow, error)
-	Captures(ctx context.Context, f Filter) ([]StoredCapture, error)
-	// Findings gives the findings of the captures that f chooses; Limit counts findings.
-	Findings(ctx context.Context, f Filter) ([]StoredFinding, error)
-	Notices(ctx context.Context, f Filter) ([]StoredNotice, error)
-	// Events gives all kinds of events in one order, by id.
-	Events(ctx context.Context, f Filter) ([]StoredEvent, error)
-	Summary(ctx context.Context, since time.Time) (Summary, error)
-	Stats() Stats
-	// Subscribe gives every event from now on, as it is recorded; a reader whose
-	// buffer is full misses events. The channel is closed by cancel, which may
-	// be called more than once, and when the journal ends.
-	Subscribe(buffer int) (events <-chan Event, cancel func())
+// Rows is the number of events f may give: Limit within its bounds.
+func (f Filter) Rows() int {
+	switch {
+	case f.Limit <= 0:
+		return DefaultLimit
+	case f.Limit > MaxLimit:
+		return MaxLimit
+	}
+	return f.Limit
 }

@@ -1,4 +1,7 @@
-package journal
+// Package sqlite keeps the journal's events in one SQLite file: it opens, heals
+// and migrates the file, writes batches, reads pages and summaries, and forgets.
+// It imports no driver: that is named in [Options] and enters by the program.
+package sqlite
 
 import (
 	"context"
@@ -110,10 +113,10 @@ const (
 	hourNotice  = 4
 )
 
-// versionError refuses a file that this program cannot read.
-type versionError struct{ text string }
+// RefusedError refuses a file that this program cannot read.
+type RefusedError struct{ text string }
 
-func (e *versionError) Error() string { return e.text }
+func (e *RefusedError) Error() string { return e.text }
 
 // version reads the version of an open file, 0 for a new one. It refuses a file
 // from a newer program and a database that is not a journal.
@@ -128,9 +131,9 @@ func version(ctx context.Context, c *sql.Conn) (int, error) {
 	newest := len(migrations())
 	switch {
 	case v > newest:
-		return v, &versionError{fmt.Sprintf("the file is from a newer nightlatch (version %d, this one knows %d); update nightlatch or move the file away", v, newest)}
+		return v, &RefusedError{fmt.Sprintf("the file is from a newer nightlatch (version %d, this one knows %d); update nightlatch or move the file away", v, newest)}
 	case v < 0 || v == 0 && tables > 0:
-		return v, &versionError{"the file is a database of another program; move it away or choose another path"}
+		return v, &RefusedError{"the file is a database of another program; move it away or choose another path"}
 	}
 	return v, nil
 }

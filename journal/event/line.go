@@ -1,7 +1,8 @@
-package journal
+package event
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -176,4 +177,12 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f %s", f, units[0])
 	}
 	return fmt.Sprintf("%.0f %s", f, units[0])
+}
+
+// address spells an address and port; one that is not valid is empty.
+func address(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }

@@ -1,117 +1,22 @@
-package journal
+package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 )
 
-const (
-	// tidyEvery is how often old events are removed: nothing is kept longer than
-	// configured by more than this.
-	tidyEvery = time.Minute
-	// tellEvery spaces the notices about losses.
-	tellEvery = time.Minute
-	// chunk is how many rows one transaction removes, so that the writer gets its
-	// turn in between.
-	chunk = 20_000
-	// words are cleaned up this often, since it reads every reference to them;
-	// Forget does it at once.
-	sweepEvery = time.Hour
-)
-
-// Run writes events until ctx ends, and removes those that are too old or too
-// many. At the end it writes what is left, closes the live readers, and says in
-// its error what could not be written.
-func (j *Journal) Run(ctx context.Context) error {
-	defer j.endOnce.Do(j.live.end)
-	if j.queue == nil {
-		<-ctx.Done()
-		return nil
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() { j.keepTidy(ctx) })
-	err := j.queue.Run(ctx)
-	wg.Wait()
-	if err != nil {
-		return fmt.Errorf("journal: %d events were not written at the end: %w", j.queue.Counts().Queued, err)
-	}
-	return nil
-}
-
-// keepTidy does what is due now and then.
-func (j *Journal) keepTidy(ctx context.Context) {
-	if err := j.store.finishCheck(ctx); err != nil && ctx.Err() == nil {
-		j.o.Log.Warn("journal: integrity check", "error", err)
-	}
-	tidy, tell := time.NewTicker(tidyEvery), time.NewTicker(tellEvery)
-	defer tidy.Stop()
-	defer tell.Stop()
-	swept := time.Now()
-	for {
-		if err := j.tidy(ctx, time.Since(swept) >= sweepEvery); err != nil && ctx.Err() == nil {
-			j.o.Log.Warn("journal: remove old events", "error", err)
-		}
-		if time.Since(swept) >= sweepEvery {
-			swept = time.Now()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tell.C:
-			j.tellLosses()
-		case <-tidy.C:
-		}
-	}
-}
-
-// tellLosses puts new losses into one notice.
-func (j *Journal) tellLosses() {
-	lost := j.queue.Counts().Lost
-	if lost == j.toldLost {
-		return
-	}
-	j.notice(Warn, fmt.Sprintf("%d events were lost: they came faster than %s could be written", lost-j.toldLost, j.o.Path))
-	j.toldLost = j.queue.Counts().Lost
-}
-
-// tidy removes what is too old or too much, and cleans up behind it.
-func (j *Journal) tidy(ctx context.Context, sweep bool) error {
-	if j.queue.Trouble() != nil {
-		return nil // told already; the writer finds out when the disk is well again
-	}
-	removed, err := j.store.pruneAge(ctx, j.o.Retention, j.o.Now())
-	if err != nil {
-		return err
-	}
-	more, err := j.store.pruneSize(ctx, j.o.MaxBytes)
-	if err != nil {
-		return err
-	}
-	if removed+more > 0 {
-		j.dirty.Store(true)
-	}
-	if !j.dirty.Load() || !sweep && more == 0 {
-		return nil
-	}
-	if err := j.store.sweep(ctx); err != nil {
-		return err
-	}
-	busy, err := j.store.compact(ctx)
-	if err == nil && !busy {
-		j.dirty.Store(false)
-	}
-	return err
-}
+// chunk is how many rows one transaction removes, so that the writer gets its
+// turn in between.
+const chunk = 20_000
 
 // eventTables in the order of hour.kind.
 func eventTables() []string { return []string{"query", "flow", "capture", "notice"} }
 
 // pruneAge removes events older than keep.
-func (s *store) pruneAge(ctx context.Context, keep time.Duration, now time.Time) (removed int64, err error) {
+func (s *Store) PruneAge(ctx context.Context, keep time.Duration, now time.Time) (removed int64, err error) {
 	if keep <= 0 {
 		return 0, nil
 	}
@@ -145,7 +50,7 @@ func (s *store) pruneAge(ctx context.Context, keep time.Duration, now time.Time)
 }
 
 // remove deletes the rows t of a table that match, a chunk at a time.
-func (s *store) remove(ctx context.Context, table, cond string, args ...any) (removed int64, err error) {
+func (s *Store) remove(ctx context.Context, table, cond string, args ...any) (removed int64, err error) {
 	hint := ""
 	if table == "query" || table == "flow" {
 		hint = " NOT INDEXED"
@@ -201,15 +106,15 @@ func recount(ctx context.Context, c *sql.Conn, hour int64) error {
 const maxRounds = 400
 
 // pruneSize removes the oldest events until file and log fit into bound.
-func (s *store) pruneSize(ctx context.Context, bound int64) (removed int64, err error) {
-	if bound <= 0 || s.bytes() <= bound {
+func (s *Store) PruneSize(ctx context.Context, bound int64) (removed int64, err error) {
+	if bound <= 0 || s.Bytes() <= bound {
 		return 0, nil
 	}
 	for range maxRounds {
-		if _, err := s.compact(ctx); err != nil {
+		if _, err := s.Compact(ctx); err != nil {
 			return removed, err
 		}
-		size := s.bytes()
+		size := s.Bytes()
 		if size <= bound {
 			return removed, nil
 		}
@@ -218,7 +123,7 @@ func (s *store) pruneSize(ctx context.Context, bound int64) (removed int64, err 
 		if err != nil {
 			return removed, err
 		}
-		if err := s.sweep(ctx); err != nil || n == 0 {
+		if err := s.Sweep(ctx); err != nil || n == 0 {
 			return removed, err
 		}
 	}
@@ -227,7 +132,7 @@ func (s *store) pruneSize(ctx context.Context, bound int64) (removed int64, err 
 
 // removeOldest removes a share of the events, a hundredth to a tenth, by the
 // order of recording.
-func (s *store) removeOldest(ctx context.Context, share float64) (removed int64, err error) {
+func (s *Store) removeOldest(ctx context.Context, share float64) (removed int64, err error) {
 	share = min(max(share, 0.01), 0.1)
 	var lo, hi sql.NullInt64
 	err = s.do(ctx, func(c *sql.Conn) error {

@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"nightlatch/journal/event"
 )
 
 // few is up to how many rows are gathered by an index and sorted. When more
@@ -17,6 +19,7 @@ type kindOf struct {
 	hour  int    // value of hour.kind
 	table string // query, flow, ...
 	group string // column that names the interned row: question, route; empty for none
+	few   int    // up to so many matching rows go by the index
 }
 
 // where gathers conditions and their arguments.
@@ -45,7 +48,7 @@ const namesLike = "(SELECT id FROM word WHERE instr(lower(text), ?) > 0)"
 
 // groupWhere is what f asks of interned questions or routes, which all have
 // device, name and verdict.
-func groupWhere(f Filter, typeColumn, otherName string) where {
+func groupWhere(f event.Filter, typeColumn, otherName string) where {
 	var w where
 	if f.Device != "" {
 		w.add("g.device = "+wordID, f.Device)
@@ -68,7 +71,7 @@ func groupWhere(f Filter, typeColumn, otherName string) where {
 
 // span bounds the ids and times that f allows for a kind of event. ok is false
 // when nothing can match.
-func span(ctx context.Context, db *sql.DB, kind int, f Filter) (w where, ok bool, err error) {
+func span(ctx context.Context, db *sql.DB, kind int, f event.Filter) (w where, ok bool, err error) {
 	lo, hi := f.After+1, int64(math.MaxInt64)
 	if f.Before > 0 {
 		hi = f.Before - 1
@@ -94,20 +97,9 @@ func span(ctx context.Context, db *sql.DB, kind int, f Filter) (w where, ok bool
 	return w, lo <= hi, nil
 }
 
-// limit gives the number of rows f may have.
-func (f Filter) limit() int {
-	switch {
-	case f.Limit <= 0:
-		return DefaultLimit
-	case f.Limit > MaxLimit:
-		return MaxLimit
-	}
-	return f.Limit
-}
-
 // page gives the inner SELECT of one page: the rows of k's table that match,
 // newest first, as t. It chooses between the index on the group and a walk.
-func page(ctx context.Context, db *sql.DB, k kindOf, f Filter, group, direct where) (text string, args []any, ok bool, err error) {
+func page(ctx context.Context, db *sql.DB, k kindOf, f event.Filter, group, direct where) (text string, args []any, ok bool, err error) {
 	w, ok, err := span(ctx, db, k.hour, f)
 	if err != nil || !ok {
 		return "", nil, ok, err
@@ -118,7 +110,7 @@ func page(ctx context.Context, db *sql.DB, k kindOf, f Filter, group, direct whe
 		in := fmt.Sprintf("t.%s IN (SELECT g.id FROM %s g WHERE %s)", k.group, k.group, group.String())
 		var n int
 		count := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM %s t INDEXED BY %s_%s WHERE %s AND t.id BETWEEN ? AND ? LIMIT %d)",
-			k.table, k.table, k.group, in, few+1)
+			k.table, k.table, k.group, in, k.few+1)
 		bounds := w.args[len(w.args)-len(direct.args)-2 : len(w.args)-len(direct.args)]
 		if err := db.QueryRowContext(ctx, count, append(append([]any{}, group.args...), bounds...)...).Scan(&n); err != nil {
 			return "", nil, false, err
@@ -126,11 +118,11 @@ func page(ctx context.Context, db *sql.DB, k kindOf, f Filter, group, direct whe
 		if n == 0 {
 			return "", nil, false, nil
 		}
-		if n <= few {
+		if n <= k.few {
 			hint = fmt.Sprintf("INDEXED BY %s_%s", k.table, k.group)
 		}
 		w.add(in, group.args...)
 	}
-	text = fmt.Sprintf("SELECT t.* FROM %s t %s WHERE %s ORDER BY t.id DESC LIMIT %d", k.table, hint, w.String(), f.limit())
+	text = fmt.Sprintf("SELECT t.* FROM %s t %s WHERE %s ORDER BY t.id DESC LIMIT %d", k.table, hint, w.String(), f.Rows())
 	return text, w.args, true, nil
 }

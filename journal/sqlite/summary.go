@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"nightlatch/decoder"
+
+	"nightlatch/journal/event"
 )
 
 const (
@@ -17,23 +19,23 @@ const (
 
 // Summary counts what happened since a moment. Devices, names and leaks count
 // from that moment to the millisecond; the hours are whole.
-func (j *Journal) Summary(ctx context.Context, since time.Time) (Summary, error) {
-	s := Summary{Since: since}
-	db, err := j.store.reader()
+func (s *Store) Summary(ctx context.Context, since time.Time) (event.Summary, error) {
+	sum := event.Summary{Since: since}
+	db, err := s.reader()
 	if err != nil {
-		return s, readError("summary", err)
+		return sum, readError("summary", err)
 	}
-	m := &summing{ctx: ctx, db: db, since: since.UnixMilli(), owner: j.o.OwnerOf, devices: map[string]*DeviceSummary{}}
+	m := &summing{ctx: ctx, db: db, since: since.UnixMilli(), owner: s.o.OwnerOf, devices: map[string]*event.DeviceSummary{}}
 	if since.IsZero() {
 		m.since = -1 << 62
 	}
-	for _, step := range []func(*Summary) error{m.hours, m.partHour, m.blocked, m.leaks} {
-		if err := step(&s); err != nil {
-			return s, readError("summary", err)
+	for _, step := range []func(*event.Summary) error{m.hours, m.partHour, m.blocked, m.leaks} {
+		if err := step(&sum); err != nil {
+			return sum, readError("summary", err)
 		}
 	}
-	m.total(&s)
-	return s, nil
+	m.total(&sum)
+	return sum, nil
 }
 
 // summing holds one summary while it is made.
@@ -42,13 +44,13 @@ type summing struct {
 	db      *sql.DB
 	since   int64 // milliseconds
 	owner   func(list string) string
-	devices map[string]*DeviceSummary
+	devices map[string]*event.DeviceSummary
 }
 
-func (m *summing) device(name string) *DeviceSummary {
+func (m *summing) device(name string) *event.DeviceSummary {
 	d := m.devices[name]
 	if d == nil {
-		d = &DeviceSummary{Device: name}
+		d = &event.DeviceSummary{Device: name}
 		m.devices[name] = d
 	}
 	return d
@@ -79,7 +81,7 @@ func (m *summing) count(kind int, device string, events, blocked, up, down, seen
 
 // hours reads the whole hours; the one that since lies in makes a bar of the
 // chart but no count.
-func (m *summing) hours(s *Summary) error {
+func (m *summing) hours(s *event.Summary) error {
 	first := hourOf(m.since)
 	return rows(m.ctx, m.db, `SELECT h.hour, h.kind, w.text, h.events, h.blocked, h.up, h.down, h.seen
 		FROM hour h CROSS JOIN word w ON w.id = h.device WHERE h.hour >= ? ORDER BY h.hour`, []any{first}, func(r *sql.Rows) error {
@@ -90,7 +92,7 @@ func (m *summing) hours(s *Summary) error {
 			return err
 		}
 		if start := milli(hour * hourMillis); len(s.Hours) == 0 || !s.Hours[len(s.Hours)-1].Start.Equal(start) {
-			s.Hours = append(s.Hours, Hour{Start: start})
+			s.Hours = append(s.Hours, event.Hour{Start: start})
 		}
 		h := &s.Hours[len(s.Hours)-1]
 		switch kind {
@@ -111,7 +113,7 @@ func (m *summing) hours(s *Summary) error {
 }
 
 // partHour counts the rows of the hour that since lies in, from since on.
-func (m *summing) partHour(*Summary) error {
+func (m *summing) partHour(*event.Summary) error {
 	hour := hourOf(m.since)
 	for _, kind := range []int{hourQuery, hourFlow, hourCapture} {
 		var first, last sql.NullInt64
@@ -161,7 +163,7 @@ func countRows(kind int) string {
 
 // blocked finds the names that were stopped most. Only the questions with a
 // verdict against them are followed, by the index.
-func (m *summing) blocked(s *Summary) error {
+func (m *summing) blocked(s *event.Summary) error {
 	var lo sql.NullInt64
 	err := m.db.QueryRowContext(m.ctx, "SELECT min(first) FROM hour WHERE hour >= ? AND kind = ?", hourOf(m.since), hourQuery).Scan(&lo)
 	if err != nil || !lo.Valid {
@@ -175,7 +177,7 @@ func (m *summing) blocked(s *Summary) error {
 		CROSS JOIN rule r ON r.id = v.rule CROSS JOIN word x ON x.id = v.reason
 		GROUP BY c.name, v.rule, v.reason ORDER BY 6 DESC, 1 LIMIT ?`
 	return rows(m.ctx, m.db, text, []any{lo.Int64, m.since, maxBlockedNames}, func(r *sql.Rows) error {
-		var b BlockedName
+		var b event.BlockedName
 		var last int64
 		if err := r.Scan(&b.Name, &b.List, &b.Line, &b.Rule, &b.Reason, &b.Count, &b.Devices, &last); err != nil {
 			return err
@@ -188,7 +190,7 @@ func (m *summing) blocked(s *Summary) error {
 
 // leaks counts findings by kind, name and device. The company is the owner of
 // the list that last stopped the name.
-func (m *summing) leaks(s *Summary) error {
+func (m *summing) leaks(s *event.Summary) error {
 	text := `SELECT k.text, n.text, d.text, max(f.confidence), count(*), max(c.time), coalesce((
 			SELECT r.list FROM question g CROSS JOIN verdict v ON v.id = g.verdict CROSS JOIN rule r ON r.id = v.rule
 			WHERE g.name = c.name AND v.action <> 0 AND r.list <> '' ORDER BY g.id DESC LIMIT 1), '')
@@ -196,7 +198,7 @@ func (m *summing) leaks(s *Summary) error {
 		CROSS JOIN word k ON k.id = f.kind CROSS JOIN word n ON n.id = c.name CROSS JOIN word d ON d.id = c.device
 		WHERE c.time >= ? GROUP BY f.kind, c.name, c.device ORDER BY 5 DESC, 1, 2, 3`
 	err := rows(m.ctx, m.db, text, []any{m.since}, func(r *sql.Rows) error {
-		var l FindingSummary
+		var l event.FindingSummary
 		var confidence int
 		var last int64
 		var list string
@@ -213,7 +215,7 @@ func (m *summing) leaks(s *Summary) error {
 	return err
 }
 
-func (m *summing) total(s *Summary) {
+func (m *summing) total(s *event.Summary) {
 	for _, d := range m.devices {
 		s.Devices = append(s.Devices, *d)
 		t := &s.Total
@@ -229,7 +231,7 @@ func (m *summing) total(s *Summary) {
 			t.LastSeen = d.LastSeen
 		}
 	}
-	slices.SortFunc(s.Devices, func(a, b DeviceSummary) int {
+	slices.SortFunc(s.Devices, func(a, b event.DeviceSummary) int {
 		return strings.Compare(a.Device, b.Device)
 	})
 }

@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 
 	"nightlatch/blocklists"
 	"nightlatch/policy"
+
+	"nightlatch/journal/event"
 )
 
 // maxInterned bounds each table of known texts in memory, at about 16 MiB in
@@ -179,7 +181,7 @@ func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) 
 		int(v.Action), rule, reason)
 }
 
-func (in *intern) question(ctx context.Context, q *Query) (int64, error) {
+func (in *intern) question(ctx context.Context, q *event.Query) (int64, error) {
 	k := questionKey{q.Device, q.Name, q.Type, q.Network, q.Server, q.Verdict, q.Through, q.RCode, q.Upstream}
 	if id, ok := in.questions[k]; ok {
 		return id, nil
@@ -203,7 +205,7 @@ func (in *intern) question(ctx context.Context, q *Query) (int64, error) {
 	return id, err
 }
 
-func (in *intern) route(ctx context.Context, f *Flow) (int64, error) {
+func (in *intern) route(ctx context.Context, f *event.Flow) (int64, error) {
 	k := routeKey{f.Device, f.Proto, f.Name, f.Dst, f.Exact, f.Verdict}
 	if id, ok := in.routes[k]; ok {
 		return id, nil

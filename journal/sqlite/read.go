@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/decoder"
 	"nightlatch/policy"
+
+	"nightlatch/journal/event"
 )
 
 // A page is chosen first, as t, and only its rows are joined to their texts.
@@ -70,11 +72,11 @@ func rows(ctx context.Context, db *sql.DB, text string, args []any, scan func(*s
 }
 
 // Queries gives the DNS questions that f chooses, newest first.
-func (j *Journal) Queries(ctx context.Context, f Filter) ([]StoredQuery, error) {
-	var out []StoredQuery
-	db, err := j.store.reader()
+func (s *Store) Queries(ctx context.Context, f event.Filter) ([]event.StoredQuery, error) {
+	var out []event.StoredQuery
+	db, err := s.reader()
 	if err == nil && f.Finding == "" {
-		out, err = queries(ctx, db, f)
+		out, err = s.queries(ctx, db, f)
 	}
 	return out, readError("queries", err)
 }
@@ -86,8 +88,8 @@ func readError(what string, err error) error {
 	return nil
 }
 
-func queries(ctx context.Context, db *sql.DB, f Filter) ([]StoredQuery, error) {
-	k := kindOf{hourQuery, "query", "question"}
+func (s *Store) queries(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredQuery, error) {
+	k := kindOf{hourQuery, "query", "question", s.few}
 	inner, args, ok, err := page(ctx, db, k, f, groupWhere(f, "type", "through"), where{})
 	if err != nil || !ok {
 		return nil, err
@@ -96,9 +98,9 @@ func queries(ctx context.Context, db *sql.DB, f Filter) ([]StoredQuery, error) {
 		" FROM (" + inner + ") t CROSS JOIN question g ON g.id = t.question" +
 		word("a", "t.answers") + word("d", "g.device") + word("n", "g.name") + word("y", "g.type") + word("s", "g.server") +
 		word("p", "g.network") + word("h", "g.through") + word("c", "g.rcode") + word("u", "g.upstream") + ruleJoin + " ORDER BY t.id DESC"
-	var out []StoredQuery
+	var out []event.StoredQuery
 	err = rows(ctx, db, text, args, func(r *sql.Rows) error {
-		var q StoredQuery
+		var q event.StoredQuery
 		var ms, took int64
 		var answers, server string
 		var v verdictRow
@@ -115,17 +117,17 @@ func queries(ctx context.Context, db *sql.DB, f Filter) ([]StoredQuery, error) {
 }
 
 // Flows gives the flows that f chooses, those that ended last first.
-func (j *Journal) Flows(ctx context.Context, f Filter) ([]StoredFlow, error) {
-	var out []StoredFlow
-	db, err := j.store.reader()
+func (s *Store) Flows(ctx context.Context, f event.Filter) ([]event.StoredFlow, error) {
+	var out []event.StoredFlow
+	db, err := s.reader()
 	if err == nil && f.Finding == "" {
-		out, err = flows(ctx, db, f)
+		out, err = s.flows(ctx, db, f)
 	}
 	return out, readError("flows", err)
 }
 
-func flows(ctx context.Context, db *sql.DB, f Filter) ([]StoredFlow, error) {
-	k := kindOf{hourFlow, "flow", "route"}
+func (s *Store) flows(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredFlow, error) {
+	k := kindOf{hourFlow, "flow", "route", s.few}
 	inner, args, ok, err := page(ctx, db, k, f, groupWhere(f, "proto", "dst"), where{})
 	if err != nil || !ok {
 		return nil, err
@@ -133,9 +135,9 @@ func flows(ctx context.Context, db *sql.DB, f Filter) ([]StoredFlow, error) {
 	text := "SELECT t.id, t.time, t.took, t.src, t.up, t.down, e.text, g.exact, d.text, p.text, x.text, n.text, " + ruleColumns +
 		" FROM (" + inner + ") t CROSS JOIN route g ON g.id = t.route" +
 		word("e", "t.err") + word("d", "g.device") + word("p", "g.proto") + word("x", "g.dst") + word("n", "g.name") + ruleJoin + " ORDER BY t.id DESC"
-	var out []StoredFlow
+	var out []event.StoredFlow
 	err = rows(ctx, db, text, args, func(r *sql.Rows) error {
-		var e StoredFlow
+		var e event.StoredFlow
 		var ms, took int64
 		var src, dst string
 		var v verdictRow
@@ -153,7 +155,7 @@ func flows(ctx context.Context, db *sql.DB, f Filter) ([]StoredFlow, error) {
 
 // captureWhere is what f asks of captures. The list is that of any verdict
 // about the captured name: the sinkhole was asked because of it.
-func captureWhere(f Filter) where {
+func captureWhere(f event.Filter) where {
 	var w where
 	if f.Device != "" {
 		w.add("t.device = "+wordID, f.Device)
@@ -175,8 +177,8 @@ func captureWhere(f Filter) where {
 }
 
 // Captures gives what the sinkhole received, newest first, with findings.
-func (j *Journal) Captures(ctx context.Context, f Filter) ([]StoredCapture, error) {
-	db, err := j.store.reader()
+func (s *Store) Captures(ctx context.Context, f event.Filter) ([]event.StoredCapture, error) {
+	db, err := s.reader()
 	if err != nil {
 		return nil, readError("captures", err)
 	}
@@ -184,7 +186,7 @@ func (j *Journal) Captures(ctx context.Context, f Filter) ([]StoredCapture, erro
 	return out, readError("captures", err)
 }
 
-func captures(ctx context.Context, db *sql.DB, f Filter) ([]StoredCapture, error) {
+func captures(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredCapture, error) {
 	inner, args, ok, err := page(ctx, db, kindOf{hour: hourCapture, table: "capture"}, f, where{}, captureWhere(f))
 	if err != nil || !ok {
 		return nil, err
@@ -193,9 +195,9 @@ func captures(ctx context.Context, db *sql.DB, f Filter) ([]StoredCapture, error
 		inner + ") t" + word("d", "t.device") + word("n", "t.name") + word("x", "t.dst") + word("s", "t.scheme") + word("m", "t.method") +
 		word("c", "t.content_type") + word("u", "t.user_agent") + word("l", "t.tls") + word("v", "t.verdict") + word("g", "t.flags") +
 		word("y", "t.layers") + " ORDER BY t.id DESC"
-	var out []StoredCapture
+	var out []event.StoredCapture
 	err = rows(ctx, db, text, args, func(r *sql.Rows) error {
-		var c StoredCapture
+		var c event.StoredCapture
 		var ms int64
 		var dst, tls, flags, layers string
 		err := r.Scan(&c.ID, &ms, &c.Path, &c.Size, &c.Sample, &c.Device, &c.Name, &dst, &c.Scheme, &c.Method,
@@ -209,7 +211,7 @@ func captures(ctx context.Context, db *sql.DB, f Filter) ([]StoredCapture, error
 			c.Result.Layers = append(c.Result.Layers, decoder.Layer{Codec: codec, Path: path})
 		}
 		if tls != "" {
-			c.TLS = &TLS{}
+			c.TLS = &event.TLS{}
 			if err := json.Unmarshal([]byte(tls), c.TLS); err != nil {
 				return err
 			}
@@ -224,11 +226,11 @@ func captures(ctx context.Context, db *sql.DB, f Filter) ([]StoredCapture, error
 }
 
 // attachFindings reads the findings of a page of captures.
-func attachFindings(ctx context.Context, db *sql.DB, page []StoredCapture) error {
+func attachFindings(ctx context.Context, db *sql.DB, page []event.StoredCapture) error {
 	if len(page) == 0 {
 		return nil
 	}
-	at := make(map[int64]*StoredCapture, len(page))
+	at := make(map[int64]*event.StoredCapture, len(page))
 	marks := make([]string, len(page))
 	args := make([]any, len(page))
 	for i := range page {
@@ -253,8 +255,8 @@ func attachFindings(ctx context.Context, db *sql.DB, page []StoredCapture) error
 const findingSelect = `SELECT f.capture, f.confidence, k.text, v.text, p.text, c.text FROM finding f
 	CROSS JOIN word k ON k.id = f.kind CROSS JOIN word v ON v.id = f.value CROSS JOIN word p ON p.id = f.path CROSS JOIN word c ON c.id = f.chain`
 
-func scanFinding(r *sql.Rows) (StoredFinding, decoder.Confidence, error) {
-	var f StoredFinding
+func scanFinding(r *sql.Rows) (event.StoredFinding, decoder.Confidence, error) {
+	var f event.StoredFinding
 	var n int
 	var chain string
 	err := r.Scan(&f.Capture, &n, &f.Kind, &f.Value, &f.Path, &chain)
@@ -265,13 +267,13 @@ func scanFinding(r *sql.Rows) (StoredFinding, decoder.Confidence, error) {
 
 // Findings gives the findings of the captures that f chooses, those of the
 // newest capture first; with f.Finding, of that kind alone. Limit counts findings.
-func (j *Journal) Findings(ctx context.Context, f Filter) ([]StoredFinding, error) {
-	db, err := j.store.reader()
+func (s *Store) Findings(ctx context.Context, f event.Filter) ([]event.StoredFinding, error) {
+	db, err := s.reader()
 	if err != nil {
 		return nil, readError("findings", err)
 	}
-	limit := f.limit()
-	var out []StoredFinding
+	limit := f.Rows()
+	var out []event.StoredFinding
 	for len(out) < limit {
 		page, err := captures(ctx, db, f)
 		if err != nil {
@@ -293,16 +295,16 @@ func (j *Journal) Findings(ctx context.Context, f Filter) ([]StoredFinding, erro
 }
 
 // Notices gives the notices that f chooses, newest first.
-func (j *Journal) Notices(ctx context.Context, f Filter) ([]StoredNotice, error) {
-	var out []StoredNotice
-	db, err := j.store.reader()
+func (s *Store) Notices(ctx context.Context, f event.Filter) ([]event.StoredNotice, error) {
+	var out []event.StoredNotice
+	db, err := s.reader()
 	if err == nil && !f.Blocked && f.List == "" && f.Finding == "" {
 		out, err = notices(ctx, db, f)
 	}
 	return out, readError("notices", err)
 }
 
-func notices(ctx context.Context, db *sql.DB, f Filter) ([]StoredNotice, error) {
+func notices(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredNotice, error) {
 	var w where
 	if f.Device != "" {
 		w.add("t.device = "+wordID, f.Device)
@@ -312,7 +314,7 @@ func notices(ctx context.Context, db *sql.DB, f Filter) ([]StoredNotice, error) 
 	}
 	if f.Type != "" {
 		level := -1
-		for _, l := range []Level{Info, Warn, Error} {
+		for _, l := range []event.Level{event.Info, event.Warn, event.Error} {
 			if strings.EqualFold(f.Type, l.String()) {
 				level = int(l)
 			}
@@ -325,9 +327,9 @@ func notices(ctx context.Context, db *sql.DB, f Filter) ([]StoredNotice, error) 
 	}
 	text := "SELECT t.id, t.time, t.level, m.text, d.text, x.text FROM (" + inner + ") t" +
 		word("m", "t.room") + word("d", "t.device") + word("x", "t.text") + " ORDER BY t.id DESC"
-	var out []StoredNotice
+	var out []event.StoredNotice
 	err = rows(ctx, db, text, args, func(r *sql.Rows) error {
-		var n StoredNotice
+		var n event.StoredNotice
 		var ms int64
 		err := r.Scan(&n.ID, &ms, &n.Level, &n.Room, &n.Device, &n.Text)
 		n.Time = milli(ms)

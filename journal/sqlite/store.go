@@ -1,4 +1,4 @@
-package journal
+package sqlite
 
 import (
 	"context"
@@ -8,55 +8,72 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"nightlatch/journal/event"
 )
 
-// store is the file: one connection that writes, a few that read. Its Write is
+// Store is the file: one connection that writes, a few that read. Its Write is
 // what the batch writer calls. When the file cannot be opened or written, every
 // call tries again; when it turns out to be damaged, it is moved aside and a new
 // one is begun.
-type store struct {
-	driver, path string
-	now          func() time.Time
-	notice       func(Level, string) // must not block
+type Store struct {
+	o   Options
+	few int // see few
 
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB
 	c       *sql.Conn
 	in      *intern
-	next    int64 // id of the next event
-	checked bool  // the integrity check at open was finished
-	tune    []string
+	file    os.FileInfo // of the open file, to notice that it was replaced
+	next    int64       // id of the next event
+	checked bool        // the integrity check at open was finished
 	closed  bool
 
 	readMu sync.Mutex // guards read
 	read   *sql.DB
 }
 
+// Options of a [Store].
+type Options struct {
+	Path, Driver string
+	Now          func() time.Time
+	OwnerOf      func(list string) string
+	Notice       func(event.Level, string) // told what the owner should know; must not block
+}
+
+// Open opens the file for writing. When it errs, the store is there all the
+// same, and every Write tries to open the file again; only a [RefusedError]
+// will not pass.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	s := &Store{o: o, few: few}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s, s.open(ctx)
+}
+
 // errClosed is what a journal answers after Close.
 var errClosed = errors.New("the journal is closed")
 
 // open opens the file for writing, and replaces a damaged one. Callers hold mu.
-func (s *store) open(ctx context.Context) error {
+func (s *Store) open(ctx context.Context) error {
 	if s.closed {
 		return errClosed
 	}
-	if s.c != nil {
+	if s.c != nil && !s.gone() {
 		return nil
 	}
-	db, c, checked, err := openWriter(ctx, s.driver, s.path)
+	if s.c != nil {
+		_ = s.shut() // into the nameless file; there is nobody to tell
+	}
+	db, c, checked, err := openWriter(ctx, s.o.Driver, s.o.Path)
 	if err != nil && damaged(err) {
 		if err := s.replace(err); err != nil {
 			return err
 		}
-		db, c, checked, err = openWriter(ctx, s.driver, s.path)
+		db, c, checked, err = openWriter(ctx, s.o.Driver, s.o.Path)
 	}
 	if err != nil {
 		return err
-	}
-	for _, p := range s.tune {
-		if _, err := c.ExecContext(ctx, p); err != nil {
-			return errors.Join(err, db.Close())
-		}
 	}
 	err = c.QueryRowContext(ctx, `SELECT 1 + max(
 		coalesce((SELECT max(id) FROM query), 0), coalesce((SELECT max(id) FROM flow), 0),
@@ -66,12 +83,13 @@ func (s *store) open(ctx context.Context) error {
 		return errors.Join(err, db.Close())
 	}
 	s.db, s.c, s.checked, s.in = db, c, checked, newIntern(c)
+	s.file, _ = os.Stat(s.o.Path) // an error here shows at the next write
 	return s.openReaders(false)
 }
 
 // openReaders opens the connections that read.
-func (s *store) openReaders(immutable bool) error {
-	db, err := sql.Open(s.driver, dsn(s.path, true, immutable))
+func (s *Store) openReaders(immutable bool) error {
+	db, err := sql.Open(s.o.Driver, dsn(s.o.Path, true, immutable))
 	if err != nil {
 		return err
 	}
@@ -84,17 +102,17 @@ func (s *store) openReaders(immutable bool) error {
 }
 
 // reader gives the connections that read.
-func (s *store) reader() (*sql.DB, error) {
+func (s *Store) reader() (*sql.DB, error) {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	if s.read == nil {
-		return nil, errors.New("the file is not open: " + s.path)
+		return nil, errors.New("the file is not open: " + s.o.Path)
 	}
 	return s.read, nil
 }
 
 // shut closes the file; what was prepared is gone. Callers hold mu.
-func (s *store) shut() error {
+func (s *Store) shut() error {
 	s.readMu.Lock()
 	read := s.read
 	s.read = nil
@@ -112,18 +130,18 @@ func (s *store) shut() error {
 }
 
 // replace moves the damaged file aside. Callers hold mu.
-func (s *store) replace(why error) error {
+func (s *Store) replace(why error) error {
 	_ = s.shut() // a damaged file may fail to close; it is given up either way
-	to, err := moveAside(s.path, s.now())
+	to, err := moveAside(s.o.Path, s.o.Now())
 	if err != nil {
 		return fmt.Errorf("the file is damaged (%w) and cannot be moved aside: %w", why, err)
 	}
-	s.notice(Error, fmt.Sprintf("the journal was damaged (%v); it is kept as %s and a new one is begun", why, to))
+	s.o.Notice(event.Error, fmt.Sprintf("the journal was damaged (%v); it is kept as %s and a new one is begun", why, to))
 	return nil
 }
 
 // Write keeps a batch, whole or not at all.
-func (s *store) Write(ctx context.Context, events []Event) error {
+func (s *Store) Write(ctx context.Context, events []event.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.write(ctx, events)
@@ -136,7 +154,7 @@ func (s *store) Write(ctx context.Context, events []Event) error {
 	return err
 }
 
-func (s *store) write(ctx context.Context, events []Event) error {
+func (s *Store) write(ctx context.Context, events []event.Event) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -153,16 +171,12 @@ func (s *store) write(ctx context.Context, events []Event) error {
 	})
 	if err == nil {
 		s.next = next
-		return nil
-	}
-	if s.gone() {
-		_ = s.shut() // removed or replaced under us: the next try makes it anew
 	}
 	return err
 }
 
 // inTx runs f in a transaction. Callers hold mu and the file is open.
-func (s *store) inTx(ctx context.Context, f func() error) error {
+func (s *Store) inTx(ctx context.Context, f func() error) error {
 	if _, err := s.in.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -178,14 +192,15 @@ func (s *store) inTx(ctx context.Context, f func() error) error {
 	return err
 }
 
-// gone says that the path no longer leads to a file.
-func (s *store) gone() bool {
-	_, err := os.Stat(s.path)
-	return errors.Is(err, os.ErrNotExist)
+// gone says that the path no longer leads to the open file: the owner removed
+// or replaced it. SQLite would go on writing into a file that has no name.
+func (s *Store) gone() bool {
+	st, err := os.Stat(s.o.Path)
+	return errors.Is(err, os.ErrNotExist) || err == nil && s.file != nil && !os.SameFile(st, s.file)
 }
 
 // do runs f with the open file, in a transaction, as the only writer.
-func (s *store) do(ctx context.Context, f func(c *sql.Conn) error) error {
+func (s *Store) do(ctx context.Context, f func(c *sql.Conn) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(ctx); err != nil {
@@ -195,9 +210,9 @@ func (s *store) do(ctx context.Context, f func(c *sql.Conn) error) error {
 }
 
 // bytes gives what the file and its log take on the disk.
-func (s *store) bytes() int64 {
+func (s *Store) Bytes() int64 {
 	var n int64
-	for _, p := range []string{s.path, s.path + "-wal"} {
+	for _, p := range []string{s.o.Path, s.o.Path + "-wal"} {
 		if st, err := os.Stat(p); err == nil {
 			n += st.Size()
 		}
@@ -208,7 +223,7 @@ func (s *store) bytes() int64 {
 // compact gives free pages back to the disk and empties the log, so that
 // nothing that was deleted is left in either. busy is true when a reader of
 // long standing held the log: then it has to be done again.
-func (s *store) compact(ctx context.Context) (busy bool, err error) {
+func (s *Store) Compact(ctx context.Context) (busy bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.open(ctx); err != nil {
@@ -235,7 +250,7 @@ func drain(ctx context.Context, c *sql.Conn, text string) error {
 
 // finishCheck does the integrity check that Open left undone, beside the
 // writer, and replaces the file when it fails.
-func (s *store) finishCheck(ctx context.Context) error {
+func (s *Store) FinishCheck(ctx context.Context) error {
 	s.mu.Lock()
 	done := s.checked || s.c == nil
 	s.mu.Unlock()
@@ -258,9 +273,21 @@ func (s *store) finishCheck(ctx context.Context) error {
 	return s.open(ctx)
 }
 
-func (s *store) close() error {
+func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
 	return s.shut()
+}
+
+// Pragma sets a PRAGMA on the connection that writes, until the file is opened
+// again. Tests fill the disk with it.
+func (s *Store) Pragma(ctx context.Context, text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	_, err := s.c.ExecContext(ctx, "PRAGMA "+text)
+	return err
 }
