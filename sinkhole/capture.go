@@ -28,6 +28,9 @@ func (s *Sinkhole) takeRequest(ctx context.Context, c journal.Capture, r decoder
 	h := func(k string) string { return clip(strings.Join(r.Header[k], ", "), maxField) }
 	c.ContentType, c.UserAgent = h("Content-Type"), h("User-Agent")
 	c.Size, r.Body = b.size, b.sample
+	if r.Host == "" { // HTTP/1.0: the address says it
+		r.Host = c.Name
+	}
 	s.take(c, b.sample, s.fingerprint(c, r.Header, b.sample), func() decoder.Result {
 		return s.decode(ctx, c.Name, func() decoder.Result { return s.opt.Decoder.DecodeRequest(r) })
 	})
@@ -156,5 +159,8 @@ func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	return strings.Clone(s[:n])
+	return cut(s, n)
 }
+
+// cut copies the beginning of a string, which may be a view of a payload.
+func cut(s string, n int) string { return strings.Clone(s[:min(len(s), n)]) }

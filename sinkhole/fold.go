@@ -10,8 +10,12 @@ import (
 )
 
 // maxFolds bounds the captures that are remembered to find their repeats;
-// beyond it captures are recorded one by one.
-const maxFolds = 4096
+// beyond it captures are recorded one by one. foldFindings bounds what is kept
+// of each, so that the whole table stays below 32 MiB whatever is sent.
+const (
+	maxFolds     = 1024
+	foldFindings = 16
+)
 
 // folds finds captures that repeat one that was recorded shortly before. It
 // is safe for concurrent use.
@@ -57,13 +61,20 @@ func (t *folds) see(key uint64, c journal.Capture) (repeats int, record bool) {
 	return repeats, true
 }
 
-// decoded keeps what a capture gave away for the record of its repeats,
-// without the layers, which hold the payload.
+// decoded keeps what a capture gave away for the record of its repeats:
+// the first findings, and no layers, which hold the payload.
 func (t *folds) decoded(key uint64, r decoder.Result) {
+	r.Layers = nil
+	few := make([]decoder.Finding, min(len(r.Findings), foldFindings))
+	for i := range few {
+		f := r.Findings[i]
+		f.Value, f.Path = cut(f.Value, maxField), cut(f.Path, maxField)
+		few[i] = f
+	}
+	r.Findings = few
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f := t.table[key]; f != nil {
-		r.Layers = nil
 		f.capture.Result = r
 	}
 }

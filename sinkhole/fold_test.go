@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"nightlatch/decoder"
 	"nightlatch/journal"
 )
 
@@ -172,6 +173,34 @@ func TestFoldingTellsDifferences(t *testing.T) {
 	other = at
 	other.TLS = &journal.TLS{Outcome: OutcomeRead}
 	add("tls", other, nil, "")
+}
+
+func TestFoldsAreBounded(t *testing.T) {
+	f := newFolds(time.Minute)
+	long := strings.Repeat("v", 1<<20)
+	many := decoder.Result{Verdict: "leak", Findings: make([]decoder.Finding, 1000), Layers: make([]decoder.Layer, 10)}
+	for i := range many.Findings {
+		many.Findings[i] = decoder.Finding{Value: long, Path: long}
+	}
+	now := time.Now()
+	for i := range uint64(maxFolds + 100) {
+		for range 2 {
+			f.see(i, journal.Capture{Time: now})
+		}
+		f.decoded(i, many)
+	}
+	got := f.sweep(now, true)
+	if len(got) != maxFolds || len(f.table) != 0 {
+		t.Fatalf("%d folds", len(got))
+	}
+	for _, c := range got {
+		if r := c.Result; r.Verdict != "leak" || len(r.Findings) != foldFindings || r.Layers != nil || len(r.Findings[3].Value) != maxField {
+			t.Fatalf("kept too much: %d findings", len(r.Findings))
+		}
+	}
+	if len(many.Findings) != 1000 || len(many.Findings[0].Value) != 1<<20 {
+		t.Error("the capture's own result was changed")
+	}
 }
 
 // TestFlood: 10,000 captures in a minute from one device, all different.

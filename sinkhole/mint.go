@@ -22,7 +22,7 @@ const (
 	leafFresh = 24 * time.Hour
 
 	// maxLeafs bounds the cache: a leaf is about 2 KiB, and signing another
-	// one takes tens of microseconds.
+	// one takes a fraction of a millisecond.
 	maxLeafs = 1024
 )
 

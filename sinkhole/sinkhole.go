@@ -149,6 +149,9 @@ func New(o Options) (*Sinkhole, error) {
 		if s.mint, err = newMint(o.CA, s.now); err != nil {
 			return nil, fmt.Errorf("sinkhole: %w", err)
 		}
+		if end := o.CA.NotAfter(); s.now().After(end) {
+			s.log.Warn("sinkhole: the certificate authority has expired; HTTPS is not read", "name", o.CA.Name(), "since", end)
+		}
 	}
 	s.refusals = &refusals{now: s.now, table: map[client]refusal{}}
 	s.folds = newFolds(s.limits.Fold)
