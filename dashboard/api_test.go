@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -17,7 +18,7 @@ func decode[T any](t *testing.T, body string) (v T) {
 	d := json.NewDecoder(strings.NewReader(body))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
-		t.Fatalf("%v in %s", err, cut(body, 300))
+		t.Fatalf("%v in %s", err, visible.Cut(body, 300))
 	}
 	return v
 }
@@ -110,7 +111,7 @@ func TestBrokenJournal(t *testing.T) {
 	for _, target := range []string{"/", "/queries", "/flows", "/leaks", "/leaks/1", "/api/v1/summary", "/api/v1/devices", "/api/v1/queries", "/api/v1/captures/1"} {
 		res := h.do(h.in(request("GET", target, "")))
 		if body := read(t, res); res.StatusCode != http.StatusInternalServerError || strings.Contains(body, "secret") {
-			t.Errorf("%s: %d %s", target, res.StatusCode, cut(body, 100))
+			t.Errorf("%s: %d %s", target, res.StatusCode, visible.Cut(body, 100))
 		}
 	}
 }
@@ -122,7 +123,7 @@ func TestAPIIsFitForATerminal(t *testing.T) {
 		for _, target := range []string{"/api/v1/summary", "/api/v1/devices", "/api/v1/queries", "/api/v1/flows", "/api/v1/captures"} {
 			body := h.get(t, target, 200)
 			for _, r := range body {
-				if r != '\n' && !honest(r) {
+				if r != '\n' && !visible.Honest(r) {
 					t.Fatalf("%s holds %U", target, r)
 				}
 			}

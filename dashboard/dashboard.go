@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"nightlatch/dashboard/door"
 	"nightlatch/journal"
 )
 
@@ -71,7 +72,7 @@ type Dashboard struct {
 	now      func() time.Time
 	log      *slog.Logger
 	hosts    hosts
-	door     *door
+	door     *door.Door
 	pages    *pages
 	assets   assets
 	live     *hub
@@ -106,7 +107,7 @@ func New(o Options) (*Dashboard, error) {
 		return nil, err
 	}
 	d := &Dashboard{journal: o.Journal, gateway: o.Gateway, now: o.Now, log: o.Log,
-		hosts: names, door: newDoor(o.Token), pages: views, assets: files, mux: http.NewServeMux()}
+		hosts: names, door: door.New(o.Token), pages: views, assets: files, mux: http.NewServeMux()}
 	d.live = newHub(o.Journal, d.sections, o.Log)
 	d.protects = http.NewCrossOriginProtection()
 	d.protects.SetDenyHandler(http.HandlerFunc(d.foreign))

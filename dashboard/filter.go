@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -27,7 +28,7 @@ func filterOf(q url.Values, limit int) (journal.Filter, error) {
 	f := journal.Filter{Limit: limit}
 	for key, values := range q {
 		if len(values) != 1 {
-			return f, fmt.Errorf("%s is given %d times; once is enough", cut(key, 40), len(values))
+			return f, fmt.Errorf("%s is given %d times; once is enough", visible.Cut(key, 40), len(values))
 		}
 		if err := setField(&f, key, strings.TrimSpace(values[0]), limit); err != nil {
 			return f, err
@@ -38,7 +39,7 @@ func filterOf(q url.Values, limit int) (journal.Filter, error) {
 
 func setField(f *journal.Filter, key, v string, limit int) (err error) {
 	if len(v) > maxField || !utf8.ValidString(v) {
-		return fmt.Errorf("%s is longer than %d letters, or no text at all", cut(key, 40), maxField)
+		return fmt.Errorf("%s is longer than %d letters, or no text at all", visible.Cut(key, 40), maxField)
 	}
 	if v == "" { // a field of a form that was left empty
 		v = "0"
@@ -52,7 +53,7 @@ func setField(f *journal.Filter, key, v string, limit int) (err error) {
 	case key == "blocked":
 		f.Blocked, err = strconv.ParseBool(v)
 		if err != nil {
-			err = fmt.Errorf("blocked is true or false, not %q", cut(v, 40))
+			err = fmt.Errorf("blocked is true or false, not %q", visible.Cut(v, 40))
 		}
 	case key == "before":
 		f.Before, err = number(key, v, 1<<62)
@@ -68,7 +69,7 @@ func setField(f *journal.Filter, key, v string, limit int) (err error) {
 	case key == "until":
 		f.Until, err = moment(key, v)
 	default:
-		err = fmt.Errorf("there is no filter %q; there are device, name, blocked, type, list, finding, since, until, before, after and limit", cut(key, 40))
+		err = fmt.Errorf("there is no filter %q; there are device, name, blocked, type, list, finding, since, until, before, after and limit", visible.Cut(key, 40))
 	}
 	return err
 }
@@ -94,7 +95,7 @@ func textField(f *journal.Filter, key, v string) bool {
 func number(key, v string, most int64) (int64, error) {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || n < 0 || n > most {
-		return 0, fmt.Errorf("%s is a number from 0 to %d, not %q", key, most, cut(v, 40))
+		return 0, fmt.Errorf("%s is a number from 0 to %d, not %q", key, most, visible.Cut(v, 40))
 	}
 	return n, nil
 }
@@ -105,7 +106,7 @@ func moment(key, v string) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, v)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s is a time like 2026-01-31T08:00:00Z, not %q", key, cut(v, 40))
+		return time.Time{}, fmt.Errorf("%s is a time like 2026-01-31T08:00:00Z, not %q", key, visible.Cut(v, 40))
 	}
 	return t, nil
 }

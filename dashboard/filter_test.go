@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -59,16 +60,16 @@ func TestBadFilterIsAProblem(t *testing.T) {
 		for _, path := range []string{"/api/v1/queries", "/api/v1/flows", "/api/v1/captures", "/api/v1/summary"} {
 			res := h.do(h.in(request("GET", path+"?"+in, "")))
 			if res.StatusCode != http.StatusBadRequest {
-				t.Errorf("%s?%s: %d", path, cut(in, 40), res.StatusCode)
+				t.Errorf("%s?%s: %d", path, visible.Cut(in, 40), res.StatusCode)
 				continue
 			}
 			if p := problemOf(t, res); !strings.Contains(strings.ToLower(p.Detail), field) {
-				t.Errorf("%s?%s does not say what is wrong: %q", path, cut(in, 40), p.Detail)
+				t.Errorf("%s?%s does not say what is wrong: %q", path, visible.Cut(in, 40), p.Detail)
 			}
 		}
 		for _, path := range []string{"/queries", "/flows", "/leaks"} {
 			if body := h.get(t, path+"?"+in, 400); !strings.Contains(strings.ToLower(body), field) {
-				t.Errorf("%s?%s does not say what is wrong", path, cut(in, 40))
+				t.Errorf("%s?%s does not say what is wrong", path, visible.Cut(in, 40))
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func TestCSRF(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, res.StatusCode, tc.want)
 		}
 		c, _ := r.Cookie(cookieName)
-		if alive, want := h.door.admits(c.Value, h.clock, false), tc.want == 403; alive != want {
+		if alive, want := h.door.Admits(c.Value, h.clock, false), tc.want == 403; alive != want {
 			t.Errorf("%s: session alive %v, want %v", name, alive, want)
 		}
 	}
@@ -109,7 +109,7 @@ func TestGetChangesNothing(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := h.in(request(method, target, ""))
 			h.do(r)
-			if c, _ := r.Cookie(cookieName); !h.door.admits(c.Value, h.clock, false) {
+			if c, _ := r.Cookie(cookieName); !h.door.Admits(c.Value, h.clock, false) {
 				t.Errorf("%s %s ended the session", method, target)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nightlatch/dashboard/visible"
 )
 
 const testToken = "a-token-of-twenty-six-char"
@@ -56,7 +58,7 @@ func (h *house) do(r *http.Request) *http.Response {
 
 // in adds a fresh session to a request.
 func (h *house) in(r *http.Request) *http.Request {
-	r.AddCookie(&http.Cookie{Name: cookieName, Value: h.door.begin(h.now())})
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: h.door.Begin(h.now())})
 	return r
 }
 
@@ -65,7 +67,7 @@ func (h *house) get(t testing.TB, target string, want int) string {
 	res := h.do(h.in(request("GET", target, "")))
 	body := read(t, res)
 	if res.StatusCode != want {
-		t.Fatalf("GET %s: %d, want %d: %s", target, res.StatusCode, want, cut(body, 400))
+		t.Fatalf("GET %s: %d, want %d: %s", target, res.StatusCode, want, visible.Cut(body, 400))
 	}
 	return body
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -76,7 +77,7 @@ func kindRows(all []journal.FindingSummary, f journal.Filter) (rows []journal.Fi
 		case s.Confidence == "possible":
 			possible += s.Count
 		default:
-			s.Name, s.Owner = cut(s.Name, longName), cut(s.Owner, 60)
+			s.Name, s.Owner = visible.Cut(s.Name, longName), visible.Cut(s.Owner, 60)
 			rows = append(rows, s)
 		}
 	}
@@ -136,9 +137,9 @@ func (d *Dashboard) capture(r *http.Request) (c journal.StoredCapture, ok bool, 
 func openCapture(c journal.StoredCapture) captureView {
 	v := captureView{Capture: c}
 	path, _, query := strings.Cut(c.Path, "?")
-	v.Path, v.HasQuery = cut(path, longName), query
+	v.Path, v.HasQuery = visible.Cut(path, longName), query
 	for _, l := range c.Result.Layers[:min(len(c.Result.Layers), maxSteps)] {
-		v.Steps = append(v.Steps, step{Codec: cut(l.Codec, 30), Words: codecWords(l.Codec), Path: l.Path})
+		v.Steps = append(v.Steps, step{Codec: visible.Cut(l.Codec, 30), Words: codecWords(l.Codec), Path: l.Path})
 	}
 	for i := range v.Steps {
 		if up := holder(v.Steps[:i], v.Steps[i].Path); up >= 0 {
@@ -147,7 +148,7 @@ func openCapture(c journal.StoredCapture) captureView {
 	}
 	var loose []journal.StoredFinding
 	for _, f := range c.Findings[:min(len(c.Findings), maxValues)] {
-		f.Value = cut(f.Value, longText)
+		f.Value = visible.Cut(f.Value, longText)
 		if f.Confidence == "possible" {
 			v.Possible = append(v.Possible, f)
 			continue

@@ -246,5 +246,5 @@ func (d *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
 // session alive.
 func (d *Dashboard) stillIn(r *http.Request) bool {
 	c, err := r.Cookie(cookieName)
-	return err == nil && d.door.admits(c.Value, d.now(), false)
+	return err == nil && d.door.Admits(c.Value, d.now(), false)
 }

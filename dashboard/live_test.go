@@ -10,10 +10,13 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"nightlatch/dashboard/door"
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -75,7 +78,7 @@ func (b *browser) events(t *testing.T) (ids []string, last map[string]string) {
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
 			var s section
 			if err := json.Unmarshal([]byte(data), &s); err != nil {
-				t.Fatalf("event %q: %v", cut(data, 80), err)
+				t.Fatalf("event %q: %v", visible.Cut(data, 80), err)
 			}
 			ids = append(ids, s.ID)
 			last[s.ID] = s.HTML
@@ -106,6 +109,12 @@ func liveHouse(t *testing.T) (*house, *fakeJournal) {
 	return &house{Dashboard: d, handler: d.Handler()}, j
 }
 
+func (h *house) watching() int {
+	h.live.mu.Lock()
+	defer h.live.mu.Unlock()
+	return len(h.live.watchers)
+}
+
 func ended(done chan struct{}) bool {
 	select {
 	case <-done:
@@ -120,7 +129,7 @@ func TestLiveShowsWhatHappens(t *testing.T) {
 		h, j := liveHouse(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newBrowser()
-		done := h.watch(ctx, b, h.door.begin(time.Now()))
+		done := h.watch(ctx, b, h.door.Begin(time.Now()))
 		synctest.Wait()
 		ids, _ := b.events(t)
 		if strings.Join(ids, " ") != strings.Join(liveSections(), " ") {
@@ -134,10 +143,10 @@ func TestLiveShowsWhatHappens(t *testing.T) {
 		synctest.Wait()
 		_, last := b.events(t)
 		if !strings.Contains(last["stream"], "&lt;b&gt;new&lt;/b&gt;.example") {
-			t.Errorf("the stream lacks the new question: %s", cut(last["stream"], 600))
+			t.Errorf("the stream lacks the new question: %s", visible.Cut(last["stream"], 600))
 		}
 		more := newBrowser() // a second window gets the whole picture at once
-		done2 := h.watch(ctx, more, h.door.begin(time.Now()))
+		done2 := h.watch(ctx, more, h.door.Begin(time.Now()))
 		synctest.Wait()
 		if ids, last := more.events(t); len(ids) < len(liveSections()) || !strings.Contains(last["stream"], "&lt;b&gt;new") {
 			t.Errorf("the second window got %v", ids)
@@ -160,7 +169,7 @@ func TestLiveSendsOnlyWhatChanged(t *testing.T) {
 		h, j := liveHouse(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newBrowser()
-		done := h.watch(ctx, b, h.door.begin(time.Now()))
+		done := h.watch(ctx, b, h.door.Begin(time.Now()))
 		synctest.Wait()
 		j.ask(journal.StoredQuery{ID: 9500, Query: journal.Query{Time: time.Now(), Device: "redmi", Name: "new.example"}})
 		<-time.After(4 * beat)
@@ -179,7 +188,7 @@ func TestLiveIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, j := liveHouse(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		session := h.door.begin(time.Now())
+		session := h.door.Begin(time.Now())
 		var open []chan struct{}
 		for range maxWatchers {
 			open = append(open, h.watch(ctx, newBrowser(), session))
@@ -194,7 +203,7 @@ func TestLiveIsBounded(t *testing.T) {
 				t.Fatalf("one too many: %d", w.Code)
 			}
 		}
-		if n := len(h.live.watchers); n != maxWatchers {
+		if n := h.watching(); n != maxWatchers {
 			t.Errorf("%d watchers", n)
 		}
 		cancel()
@@ -202,7 +211,7 @@ func TestLiveIsBounded(t *testing.T) {
 			<-done
 		}
 		synctest.Wait()
-		if len(h.live.watchers) != 0 || h.live.stop != nil || j.listeners() != 0 {
+		if h.watching() != 0 || j.listeners() != 0 {
 			t.Error("something is left when everyone is gone")
 		}
 		b := newBrowser() // and the house opens again
@@ -222,7 +231,7 @@ func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, j := liveHouse(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		session := h.door.begin(time.Now())
+		session := h.door.Begin(time.Now())
 		slow, quick := newBrowser(), newBrowser()
 		slow.stuck = make(chan struct{})
 		slowDone, quickDone := h.watch(ctx, slow, session), h.watch(ctx, quick, session)
@@ -243,8 +252,8 @@ func TestSlowReader(t *testing.T) {
 		if !ended(slowDone) {
 			t.Error("the slow reader is still held")
 		}
-		if ended(quickDone) || len(h.live.watchers) != 1 {
-			t.Errorf("%d watchers left, want the quick one", len(h.live.watchers))
+		if ended(quickDone) || h.watching() != 1 {
+			t.Errorf("%d watchers left, want the quick one", h.watching())
 		}
 		cancel()
 		<-quickDone
@@ -264,12 +273,17 @@ func TestFullQueueDrops(t *testing.T) {
 		w := hub.join(t.Context())
 		<-time.After((watcherQueue-1)*restBeat*beat + beat)
 		synctest.Wait()
-		if len(w.messages) != watcherQueue || !hub.watchers[w] {
-			t.Fatalf("%d messages wait, watched %v", len(w.messages), hub.watchers[w])
+		watched := func() bool {
+			hub.mu.Lock()
+			defer hub.mu.Unlock()
+			return hub.watchers[w]
+		}
+		if len(w.messages) != watcherQueue || !watched() {
+			t.Fatalf("%d messages wait, watched %v", len(w.messages), watched())
 		}
 		<-time.After(restBeat * beat)
 		synctest.Wait()
-		if hub.watchers[w] || hub.stop != nil {
+		if watched() {
 			t.Error("a full queue was kept")
 		}
 		for range watcherQueue {
@@ -285,14 +299,14 @@ func TestFullQueueDrops(t *testing.T) {
 func TestLiveEndsWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := liveHouse(t)
-		session := h.door.begin(time.Now())
+		session := h.door.Begin(time.Now())
 		done := h.watch(t.Context(), newBrowser(), session)
 		synctest.Wait()
 		<-time.After(3 * sessionChecks)
 		if ended(done) {
 			t.Fatal("the stream ended by itself")
 		}
-		h.door.end(session)
+		h.door.End(session)
 		<-time.After(sessionChecks)
 		synctest.Wait()
 		if !ended(done) {
@@ -306,8 +320,8 @@ func TestWatchingIsNoUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, _ := liveHouse(t)
 		h.live.draw = func(context.Context) ([]section, error) { return nil, nil } // a day of redraws is slow
-		done := h.watch(t.Context(), newBrowser(), h.door.begin(time.Now()))
-		<-time.After(sessionIdle + sessionChecks)
+		done := h.watch(t.Context(), newBrowser(), h.door.Begin(time.Now()))
+		<-time.After(door.Idle + sessionChecks)
 		synctest.Wait()
 		if !ended(done) {
 			t.Error("the stream outlived the session")
@@ -322,19 +336,20 @@ func TestLiveSurvives(t *testing.T) {
 		h, j := liveHouse(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		b := newBrowser()
-		done := h.watch(ctx, b, h.door.begin(time.Now()))
-		synctest.Wait()
 		real := h.live.draw
-		broken := true
+		var broken atomic.Bool
 		h.live.draw = func(ctx context.Context) ([]section, error) {
-			if broken {
+			if broken.Load() {
 				panic("a section broke")
 			}
 			return real(ctx)
 		}
+		done := h.watch(ctx, b, h.door.Begin(time.Now()))
+		synctest.Wait()
+		broken.Store(true)
 		<-time.After(2 * restBeat * beat)
 		synctest.Wait()
-		broken = false
+		broken.Store(false)
 		j.mu.Lock()
 		j.err = errors.New("disk")
 		j.mu.Unlock()
@@ -376,7 +391,7 @@ func TestOverTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.AddCookie(&http.Cookie{Name: cookieName, Value: d.door.begin(time.Now())})
+	r.AddCookie(&http.Cookie{Name: cookieName, Value: d.door.Begin(time.Now())})
 	res, err := srv.Client().Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"nightlatch/dashboard/door"
 )
 
 // cookieName holds the session id. It has no __Host- prefix, because that
@@ -37,7 +39,7 @@ func (d *Dashboard) member(next http.HandlerFunc) http.Handler {
 
 func (d *Dashboard) signedIn(r *http.Request) bool {
 	c, err := r.Cookie(cookieName)
-	return err == nil && d.door.admits(c.Value, d.now(), true)
+	return err == nil && d.door.Admits(c.Value, d.now(), true)
 }
 
 // bearer admits scripts that send the token with each request.
@@ -48,7 +50,7 @@ func (d *Dashboard) bearer(w http.ResponseWriter, r *http.Request, next http.Han
 		d.fail(w, r, http.StatusUnauthorized, "Sign in, or send the token as a bearer: Authorization: Bearer TOKEN")
 		return
 	}
-	ok, wait := d.door.knock(remote(r), token, d.now())
+	ok, wait := d.door.Knock(remote(r), token, d.now())
 	if !ok {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="nightlatch", error="invalid_token"`)
 		d.refuseKnock(w, r, wait)
@@ -66,7 +68,7 @@ func linkToken(r *http.Request) string {
 }
 
 func (d *Dashboard) loginByLink(w http.ResponseWriter, r *http.Request, token string) {
-	if ok, wait := d.door.knock(remote(r), token, d.now()); !ok {
+	if ok, wait := d.door.Knock(remote(r), token, d.now()); !ok {
 		d.refuseKnock(w, r, wait)
 		return
 	}
@@ -79,7 +81,7 @@ func (d *Dashboard) login(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
-	ok, wait := d.door.knock(remote(r), strings.TrimSpace(r.PostForm.Get("token")), d.now())
+	ok, wait := d.door.Knock(remote(r), strings.TrimSpace(r.PostForm.Get("token")), d.now())
 	if !ok {
 		d.refuseKnock(w, r, wait)
 		return
@@ -90,7 +92,7 @@ func (d *Dashboard) login(w http.ResponseWriter, r *http.Request) {
 // admit begins a session and leads to the first page, by an address that holds
 // no token. The id is new each time, so that one planted before is worthless.
 func (d *Dashboard) admit(w http.ResponseWriter, r *http.Request) {
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: d.door.begin(d.now()), Path: "/", MaxAge: int(sessionLife / time.Second),
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: d.door.Begin(d.now()), Path: "/", MaxAge: int(door.Life / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
 	d.cleanRedirect(w, r)
 }
@@ -133,7 +135,7 @@ func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request, status int
 // logout ends the session, and with it any live stream it opened.
 func (d *Dashboard) logout(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(cookieName); err == nil {
-		d.door.end(c.Value)
+		d.door.End(c.Value)
 	}
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil})
 	http.Redirect(w, r, "/login", http.StatusSeeOther)

@@ -3,13 +3,13 @@ package dashboard
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"nightlatch/dashboard/door"
 )
 
 func TestLoginByForm(t *testing.T) {
@@ -76,7 +76,7 @@ func TestBearer(t *testing.T) {
 			t.Errorf("%q: %d", bad, res.StatusCode)
 		}
 	}
-	for range freeGuesses {
+	for range door.FreeGuesses {
 		try("Bearer wrong", "/api/v1/summary")
 	}
 	if res := try("Bearer "+testToken, "/api/v1/summary"); res.StatusCode != http.StatusTooManyRequests {
@@ -87,7 +87,7 @@ func TestBearer(t *testing.T) {
 func TestLockout(t *testing.T) {
 	h := newHouse(t, nil, nil)
 	const thief, owner = "10.66.0.9:5", "127.0.0.1:5"
-	for i := range freeGuesses - 1 {
+	for i := range door.FreeGuesses - 1 {
 		if res := h.knockForm("wrong", thief); res.StatusCode != http.StatusUnauthorized {
 			t.Fatalf("guess %d: %d", i, res.StatusCode)
 		}
@@ -111,7 +111,7 @@ func TestLockout(t *testing.T) {
 		waits = append(waits, wait)
 	}
 	for i, w := range waits {
-		if want := min(time.Second<<i, longestWait); w != want {
+		if want := min(time.Second<<i, door.LongestWait); w != want {
 			t.Errorf("wait %d is %v, want %v", i, w, want)
 		}
 	}
@@ -120,49 +120,6 @@ func TestLockout(t *testing.T) {
 	}
 	if res := h.knockForm("wrong", thief); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("success did not clear the count: %d", res.StatusCode)
-	}
-}
-
-func TestGuessesAtOnceAreCounted(t *testing.T) {
-	d := newDoor(testToken)
-	now := time.Unix(1e9, 0)
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	looked := 0
-	for range 200 {
-		wg.Go(func() {
-			if ok, wait := d.knock(netip.MustParseAddr("10.66.0.2"), "wrong", now); !ok && wait == 0 {
-				mu.Lock()
-				looked++
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	if looked != freeGuesses-1 {
-		t.Errorf("%d guesses went without a wait, want %d", looked, freeGuesses-1)
-	}
-}
-
-func TestGuessersAreBounded(t *testing.T) {
-	d := newDoor(testToken)
-	now := time.Unix(1e9, 0)
-	for i := range maxGuessers + 300 {
-		now = now.Add(time.Second)
-		d.knock(netip.AddrFrom4([4]byte{10, 66, byte(i >> 8), byte(i)}), "wrong", now)
-	}
-	if len(d.guessers) > maxGuessers {
-		t.Errorf("%d addresses are remembered", len(d.guessers))
-	}
-	if _, newest := d.guessers[household(netip.AddrFrom4([4]byte{10, 66, byte((maxGuessers + 299) >> 8), byte((maxGuessers + 299) & 255)}))]; !newest {
-		t.Error("the newest guesser was forgotten in place of the oldest")
-	}
-	a, b := household(netip.MustParseAddr("fd66::1")), household(netip.MustParseAddr("fd66::ffff:1"))
-	if a != b || a == household(netip.MustParseAddr("fd66:0:0:1::1")) {
-		t.Error("an IPv6 guesser is not a /64")
-	}
-	if household(netip.MustParseAddr("::ffff:10.0.0.1")) != household(netip.MustParseAddr("10.0.0.1")) {
-		t.Error("a mapped address is another guesser")
 	}
 }
 
@@ -184,38 +141,18 @@ func TestSessionExpiry(t *testing.T) {
 			if got := visit(); got != 200 {
 				t.Fatalf("visit %d: %d", day, got)
 			}
-			<-time.After(sessionIdle - time.Hour)
+			<-time.After(door.Idle - time.Hour)
 		}
 		<-time.After(8 * time.Hour) // a week and an hour after its begin
 		if got := visit(); got != 303 {
 			t.Errorf("after its life: %d", got)
 		}
 		c = sessionCookie(h.do(request("GET", "/?token="+testToken, "")))
-		<-time.After(sessionIdle)
+		<-time.After(door.Idle)
 		if got := visit(); got != 303 {
 			t.Errorf("after a day idle: %d", got)
 		}
-		if len(d.door.sessions) != 0 {
-			t.Errorf("%d dead sessions are kept", len(d.door.sessions))
-		}
 	})
-}
-
-func TestSessionsAreBounded(t *testing.T) {
-	d := newDoor(testToken)
-	now := time.Unix(1e9, 0)
-	var ids []string
-	for range maxSessions + 5 {
-		now = now.Add(time.Second)
-		ids = append(ids, d.begin(now))
-		d.admits(ids[0], now, true) // the first one stays in use
-	}
-	if len(d.sessions) != maxSessions {
-		t.Errorf("%d sessions", len(d.sessions))
-	}
-	if !d.admits(ids[0], now, true) || d.admits(ids[1], now, true) || !d.admits(ids[len(ids)-1], now, true) {
-		t.Error("not the session idle longest made room")
-	}
 }
 
 func TestLogout(t *testing.T) {

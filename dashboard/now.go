@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"nightlatch/dashboard/chart"
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
 
@@ -38,8 +40,8 @@ type nowView struct {
 	Stream    []row
 	Notices   []row
 	Alerts    []row
-	Wide      chart
-	Narrow    chart
+	Wide      chart.Chart
+	Narrow    chart.Chart
 	Uptime    string
 	Stats     journal.Stats
 	Lost      int64 // events the journal could not keep
@@ -104,7 +106,7 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 	if err != nil {
 		return v, err
 	}
-	day, err := d.journal.Summary(ctx, now.Add(-chartHours*time.Hour))
+	day, err := d.journal.Summary(ctx, now.Add(-chart.Hours*time.Hour))
 	if err != nil {
 		return v, err
 	}
@@ -112,8 +114,8 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 	v.Devices, v.Connected = deviceRows(st.Devices, today.Devices, now)
 	v.Waiting = today.Total.Queries == 0 && !slices.ContainsFunc(st.Devices, func(d Device) bool { return !d.Handshake.IsZero() })
 	v.Stopped = stoppedNames(today.Blocked)
-	v.Wide = drawChart("wide", day.Hours, now, 760, 230, 3)
-	v.Narrow = drawChart("narrow", day.Hours, now, 340, 200, 6)
+	v.Wide = chart.Draw("wide", day.Hours, now, 760, 230, 3)
+	v.Narrow = chart.Draw("narrow", day.Hours, now, 340, 200, 6)
 	v.Values, v.Hosts = countLeaks(today.Leaks)
 	captures, err := d.journal.Captures(ctx, journal.Filter{Since: midnight(now), Limit: leakSearch})
 	if err != nil {
@@ -179,8 +181,8 @@ func deviceRows(devices []Device, days []journal.DeviceSummary, now time.Time) (
 func stoppedNames(all []journal.BlockedName) []stoppedRow {
 	var out []stoppedRow
 	for _, b := range all[:min(len(all), stoppedRows)] {
-		out = append(out, stoppedRow{Name: cut(b.Name, longName), Owner: cut(b.Owner, 60), Count: b.Count, Devices: b.Devices,
-			By: by{List: cut(b.List, longName), Line: b.Line, Text: cut(b.Rule, longText), Reason: cut(b.Reason, longText)}})
+		out = append(out, stoppedRow{Name: visible.Cut(b.Name, longName), Owner: visible.Cut(b.Owner, 60), Count: b.Count, Devices: b.Devices,
+			By: by{List: visible.Cut(b.List, longName), Line: b.Line, Text: visible.Cut(b.Rule, longText), Reason: visible.Cut(b.Reason, longText)}})
 	}
 	return out
 }
@@ -219,7 +221,7 @@ func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out
 			}
 			i = len(out)
 			at[key] = i
-			out = append(out, leakCard{Device: c.Device, Name: cut(c.Name, longName), host: c.Name, Last: c.Time, ID: c.ID})
+			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, longName), host: c.Name, Last: c.Time, ID: c.ID})
 		}
 		out[i].Captures++
 		for _, f := range found {
@@ -235,7 +237,7 @@ func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out
 // add takes a finding, one for each kind, and keeps the surest.
 func (c *leakCard) add(f journal.StoredFinding) {
 	i := slices.IndexFunc(c.Values, func(v leakValue) bool { return v.Kind == f.Kind })
-	v := leakValue{Kind: f.Kind, Value: cut(f.Value, 60), Confidence: f.Confidence, Chain: f.Chain, Count: 1}
+	v := leakValue{Kind: f.Kind, Value: visible.Cut(f.Value, 60), Confidence: f.Confidence, Chain: f.Chain, Count: 1}
 	switch {
 	case i < 0:
 		c.Values = append(c.Values, v)
@@ -254,7 +256,7 @@ func (c *leakCard) finish(sums []journal.FindingSummary) {
 		total := int64(0)
 		for _, s := range sums {
 			if s.Name == c.host && s.Device == c.Device {
-				c.Owner = cut(s.Owner, 60)
+				c.Owner = visible.Cut(s.Owner, 60)
 				if s.Kind == c.Values[i].Kind {
 					total += s.Count
 				}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -216,36 +215,12 @@ func TestHolder(t *testing.T) {
 	}
 }
 
-func TestChart(t *testing.T) {
-	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.Local)
-	for _, most := range []int64{0, 1, 3, 4, 5, 7, 9, 10, 11, 19, 99, 100, 101, 512, 4999, 5001, 123_456, 9_999_999} {
-		hours := []journal.Hour{{Start: now.Truncate(time.Hour), Queries: most, BlockedQueries: most / 3}, {Start: now.Add(-23 * time.Hour), Queries: most / 2, BlockedQueries: most},
-			{Start: now.Add(-30 * time.Hour), Queries: 1 << 40}, {Start: now.Add(3 * time.Hour), Queries: 1 << 40}}
-		c := drawChart("x", hours, now, 760, 230, 3)
-		if len(c.Bars) != chartHours || len(c.Lines) < 2 || len(c.Lines) > 7 {
-			t.Fatalf("%d: %d bars, %d lines", most, len(c.Bars), len(c.Lines))
-		}
-		if c.Asked != most+most/2 || c.Stopped != most/3+most/2 {
-			t.Errorf("%d: sums %d and %d", most, c.Asked, c.Stopped)
-		}
-		top := slices.MinFunc(c.Lines, func(a, b gridline) int { return int(a.Y - b.Y) }).Y
-		for i, b := range c.Bars {
-			if b.TopH < 0 || b.LowH < 0 || b.TopY < top-0.2 || math.Abs(b.TopY+b.TopH-b.LowY) > 0.2 || math.Abs(b.LowY+b.LowH-c.Base) > 0.2 || b.X+b.W > c.Right+0.1 {
-				t.Errorf("%d: bar %d is out of place: %+v", most, i, b)
-			}
-		}
-		if last := c.Bars[chartHours-1]; most > 0 && (last.Asked != most || last.TopH+last.LowH < (c.Base-top)/3) {
-			t.Errorf("%d: this hour is not shown: %+v", most, last)
-		}
-	}
-}
-
 func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		count(0): "0", count(999): "999", count(1000): "1,000", count(-1234567): "-1,234,567",
 		size(999): "999 B", size(1000): "1.0 kB", size(2114): "2.1 kB", size(999_499): "999 kB", size(999_500): "1.0 MB", size(1_910_000_000): "1.9 GB", size(45_000_000): "45 MB",
 		span(48 * time.Second): "48 s", span(90 * time.Minute): "1 h", span(47 * time.Hour): "47 h", span(51 * time.Hour): "2 days", span(19 * time.Millisecond): "19 ms", span(-time.Second): "0 µs",
-		many(1, "day", "days"): "1 day", many(0, "day", "days"): "0 days", short(1500): "1.5k", short(950): "950", short(3_000_000): "3M",
+		many(1, "day", "days"): "1 day", many(0, "day", "days"): "0 days",
 		kindWords("android_id"): "Android ID", kindWords("some_new_kind"): "some new kind", answeredBy("https://dns.quad9.net/dns-query#9.9.9.9"): "dns.quad9.net",
 		answeredBy("cache"): "cache", answeredBy(""): "answered here", answeredBy("udp://192.0.2.1:53"): "192.0.2.1:53",
 	} {

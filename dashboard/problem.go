@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
-	"unicode/utf8"
+
+	"nightlatch/dashboard/visible"
 )
 
 // Problem is an error of the API (RFC 9457). Type is always "about:blank", so
@@ -56,24 +57,5 @@ func (d *Dashboard) writeJSON(w http.ResponseWriter, r *http.Request, status int
 		w.Header().Set("Content-Type", "application/json")
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(visibleJSON(buf.Bytes()))
-}
-
-// visibleJSON escapes unprintable letters. In encoded JSON they stand inside
-// strings alone, and broken UTF-8 was replaced by the encoder.
-func visibleJSON(b []byte) []byte {
-	if plain(b) {
-		return b
-	}
-	out := make([]byte, 0, len(b)+len(b)/8)
-	for len(b) > 0 {
-		r, n := utf8.DecodeRune(b)
-		if r == '\n' || honest(r) {
-			out = append(out, b[:n]...)
-		} else {
-			out = escaped(out, r)
-		}
-		b = b[n:]
-	}
-	return out
+	_, _ = w.Write(visible.JSON(buf.Bytes()))
 }

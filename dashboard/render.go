@@ -13,6 +13,8 @@ import (
 	"reflect"
 	"strconv"
 	"time"
+
+	"nightlatch/dashboard/visible"
 )
 
 //go:embed web
@@ -37,7 +39,7 @@ func pageNames() []string {
 
 func loadPages(a assets) (*pages, error) {
 	base, err := template.New("base.html").Funcs(template.FuncMap{
-		"asset": a.url, "count": count, "size": size, "span": span, "kind": kindWords, "many": many, "cut": cut,
+		"asset": a.url, "count": count, "size": size, "span": span, "kind": kindWords, "many": many, "cut": visible.Cut,
 		"len64": length, "int64": func(n int) int64 { return int64(n) }, "ruleCount": ruleCount,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.Local().Format("15:04:05") },
@@ -74,14 +76,14 @@ func (p *pages) render(set, name string, data any) ([]byte, error) {
 	if err := p.sets[set].ExecuteTemplate(&buf, name, data); err != nil {
 		return nil, fmt.Errorf("dashboard: page %s: %w", set, err)
 	}
-	return neutral(buf.Bytes()), nil
+	return visible.Text(buf.Bytes()), nil
 }
 
 // show writes a whole page. It is made in memory first, so that a failure
 // half-way never leaves half a page.
 func (d *Dashboard) show(w http.ResponseWriter, r *http.Request, status int, p page) {
 	if c, err := r.Cookie(cookieName); err == nil {
-		p.Inside = p.Name != "login" && d.door.admits(c.Value, d.now(), false)
+		p.Inside = p.Name != "login" && d.door.Admits(c.Value, d.now(), false)
 	}
 	body, err := d.pages.render(p.Name, "base.html", p)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nightlatch/blocklists"
+	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 	"nightlatch/policy"
 )
@@ -41,7 +42,7 @@ type by struct {
 }
 
 func decidedBy(rule blocklists.Rule, reason string) by {
-	return by{List: cut(rule.List, longName), Line: rule.Line, Text: cut(rule.Text, longText), Why: cut(rule.Why, longText), Reason: cut(reason, longText)}
+	return by{List: visible.Cut(rule.List, longName), Line: rule.Line, Text: visible.Cut(rule.Text, longText), Why: visible.Cut(rule.Why, longText), Reason: visible.Cut(reason, longText)}
 }
 
 // rowOf gives the line of any event that the journal kept.
@@ -60,16 +61,16 @@ func rowOf(e journal.StoredEvent) (row, bool) {
 }
 
 func rowOfQuery(q journal.StoredQuery) row {
-	r := row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: cut(q.Name, longName), More: cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
+	r := row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: visible.Cut(q.Name, longName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
 	r.Outcome, r.Tone = "stopped", "stop"
 	switch {
 	case q.Verdict.Action != policy.Pass && q.Through != "":
-		r.More += " → " + cut(q.Through, longName)
+		r.More += " → " + visible.Cut(q.Through, longName)
 	case q.Verdict.Action != policy.Pass:
 	case q.RCode == "NXDOMAIN":
 		r.Outcome, r.Tone = "no such name", "pass"
 	case q.RCode != "" && q.RCode != "NOERROR":
-		r.Outcome, r.Tone = "failed: "+cut(q.RCode, 20), "fail"
+		r.Outcome, r.Tone = "failed: "+visible.Cut(q.RCode, 20), "fail"
 	default:
 		r.Outcome, r.Tone = "answered", "pass"
 	}
@@ -88,11 +89,11 @@ func answeredBy(upstream string) string {
 	if _, rest, ok := strings.Cut(s, "://"); ok {
 		s, _, _ = strings.Cut(rest, "/")
 	}
-	return cut(s, 60)
+	return visible.Cut(s, 60)
 }
 
 func rowOfFlow(f journal.StoredFlow) row {
-	r := row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: f.Device, Name: cut(f.Name, longName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
+	r := row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: f.Device, Name: visible.Cut(f.Name, longName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
 	r.More = destination(f.Proto, f.Dst, f.Name != "")
 	if f.Name == "" {
 		r.Name = f.Dst.Addr().Unmap().String()
@@ -101,7 +102,7 @@ func rowOfFlow(f journal.StoredFlow) row {
 	case policy.Pass:
 		r.Outcome, r.Tone = "↑ "+size(f.Up)+" ↓ "+size(f.Down), "pass"
 		if f.Err != "" {
-			r.Outcome, r.Tone = cut(f.Err, 60), "fail"
+			r.Outcome, r.Tone = visible.Cut(f.Err, 60), "fail"
 		}
 		if f.Name == "" && r.By.Reason == "" {
 			r.By.Reason = "hard-coded address"
@@ -117,7 +118,7 @@ func rowOfFlow(f journal.StoredFlow) row {
 // destination says by which protocol and port, and to which address when the
 // name of the row does not say it.
 func destination(proto string, dst netip.AddrPort, withAddr bool) string {
-	s := cut(proto, 10)
+	s := visible.Cut(proto, 10)
 	if dst.Port() != 0 {
 		s += fmt.Sprintf(" %d", dst.Port())
 	}
@@ -128,14 +129,14 @@ func destination(proto string, dst netip.AddrPort, withAddr bool) string {
 }
 
 func rowOfCapture(c journal.StoredCapture) row {
-	r := row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: cut(c.Name, longName), Tone: "stop", By: by{Reason: "the sinkhole"}}
-	r.More = cut(c.Scheme, 10) + ", " + size(c.Size)
+	r := row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: visible.Cut(c.Name, longName), Tone: "stop", By: by{Reason: "the sinkhole"}}
+	r.More = visible.Cut(c.Scheme, 10) + ", " + size(c.Size)
 	n := int64(len(shown(c.Findings)))
 	switch {
 	case n > 0:
 		r.Outcome, r.Tone = "caught with "+many(n, "private value", "private values"), "leak"
 	case c.TLS != nil && c.TLS.Outcome != "" && c.Size == 0:
-		r.Outcome = "caught, unread: " + cut(c.TLS.Outcome, 60)
+		r.Outcome = "caught, unread: " + visible.Cut(c.TLS.Outcome, 60)
 	default:
 		r.Outcome = "caught"
 	}
@@ -146,7 +147,7 @@ func rowOfCapture(c journal.StoredCapture) row {
 }
 
 func rowOfNotice(n journal.StoredNotice) row {
-	r := row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: cut(n.Text, longText), More: cut(n.Room, 30), Outcome: "note", Tone: "note"}
+	r := row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: visible.Cut(n.Text, longText), More: visible.Cut(n.Room, 30), Outcome: "note", Tone: "note"}
 	switch {
 	case n.Level >= journal.Error:
 		r.Outcome, r.Tone = "error", "fail"

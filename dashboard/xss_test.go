@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"nightlatch/blocklists"
+	"nightlatch/dashboard/visible"
 	"nightlatch/decoder"
 	"nightlatch/journal"
 	"nightlatch/policy"
@@ -127,13 +128,13 @@ func TestHostileWordsStayWords(t *testing.T) {
 				t.Fatalf("%s shows almost nothing: %d elements", target, len(got))
 			}
 			if !slices.Equal(got, want[target]) {
-				t.Errorf("%s is built otherwise by %q:\n%s", target, cut(word, 60), firstChange(want[target], got))
+				t.Errorf("%s is built otherwise by %q:\n%s", target, visible.Cut(word, 60), firstChange(want[target], got))
 			}
-			if string(neutral([]byte(body))) != body {
-				t.Errorf("%s shows deceiving letters of %q", target, cut(word, 60))
+			if string(visible.Text([]byte(body))) != body {
+				t.Errorf("%s shows deceiving letters of %q", target, visible.Cut(word, 60))
 			}
 			if len(body) > maxPage {
-				t.Errorf("%s weighs %d bytes with %q", target, len(body), cut(word, 60))
+				t.Errorf("%s weighs %d bytes with %q", target, len(body), visible.Cut(word, 60))
 			}
 		}
 	}
@@ -165,14 +166,14 @@ func TestHostileFilterIsEchoedSafely(t *testing.T) {
 				r.URL.RawQuery = q.Encode()
 				res := h.do(r)
 				if len(r.URL.RawQuery) <= maxQuery && field != "name" && res.StatusCode != 400 {
-					t.Errorf("%s with %s=%q: %d", path, field, cut(s, 40), res.StatusCode)
+					t.Errorf("%s with %s=%q: %d", path, field, visible.Cut(s, 40), res.StatusCode)
 				}
 				key := path + field + res.Status
 				got := skeleton(t, read(t, res))
 				if base[key] == nil {
 					base[key] = got
 				} else if !slices.Equal(base[key], got) {
-					t.Errorf("%s with %s=%q: %s", path, field, cut(s, 40), firstChange(base[key], got))
+					t.Errorf("%s with %s=%q: %s", path, field, visible.Cut(s, 40), firstChange(base[key], got))
 				}
 			}
 		}

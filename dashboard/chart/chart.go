@@ -1,4 +1,6 @@
-package dashboard
+// Package chart lays out the dashboard's chart of hours: numbers in, places on
+// a canvas out. The drawing is left to a template.
+package chart
 
 import (
 	"fmt"
@@ -8,24 +10,25 @@ import (
 	"nightlatch/journal"
 )
 
-// chartHours is how far back the chart on the first page looks.
-const chartHours = 24
+// Hours is how many columns a chart has.
+const Hours = 24
 
-// chart is a stacked bar chart by the hour, laid out: what was stopped at the
+// Chart is a stacked bar chart by the hour, laid out: what was stopped at the
 // bottom, what was answered above it. The template only draws.
-type chart struct {
+type Chart struct {
 	ID            string
 	Width, Height int
 	Left, Base    float64 // where the axes cross
 	Right         float64
-	Bars          []bar
-	Lines         []gridline
+	Bars          []Bar
+	Lines         []Line
 	Asked         int64
 	Stopped       int64
 	Busiest       time.Time // the hour with most questions; zero when there was none
 }
 
-type bar struct {
+// Bar is one hour: its numbers, and where they stand.
+type Bar struct {
 	Start          time.Time
 	Asked, Stopped int64
 	X, W           float64
@@ -36,16 +39,17 @@ type bar struct {
 	Mid            float64
 }
 
-type gridline struct {
+// Line is one horizontal line of the grid.
+type Line struct {
 	Y     float64
 	Label string
 }
 
-// drawChart lays out the hours up to and with the one of now. labelEvery is
+// Draw lays out the hours up to and with the one of now. labelEvery is
 // how many hours lie between two labels of the axis.
-func drawChart(id string, hours []journal.Hour, now time.Time, width, height, labelEvery int) chart {
+func Draw(id string, hours []journal.Hour, now time.Time, width, height, labelEvery int) Chart {
 	const top, bottom, left, right = 12.0, 24.0, 38.0, 12.0 // room for the labels
-	c := chart{ID: id, Width: width, Height: height, Left: left, Base: float64(height) - bottom, Right: float64(width) - right}
+	c := Chart{ID: id, Width: width, Height: height, Left: left, Base: float64(height) - bottom, Right: float64(width) - right}
 	asked, stopped, first := fillHours(hours, now)
 	most := int64(0)
 	for i := range asked {
@@ -59,30 +63,30 @@ func drawChart(id string, hours []journal.Hour, now time.Time, width, height, la
 	full := float64(step * max(1, (most+step-1)/step))
 	plot := c.Base - top
 	for v := int64(0); v <= int64(full); v += step {
-		c.Lines = append(c.Lines, gridline{Y: tenth(c.Base - plot*float64(v)/full), Label: short(v)})
+		c.Lines = append(c.Lines, Line{Y: tenth(c.Base - plot*float64(v)/full), Label: short(v)})
 	}
-	slot := (c.Right - left) / chartHours
+	slot := (c.Right - left) / Hours
 	for i := range asked {
-		b := bar{Start: first.Add(time.Duration(i) * time.Hour), Asked: asked[i], Stopped: stopped[i]}
+		b := Bar{Start: first.Add(time.Duration(i) * time.Hour), Asked: asked[i], Stopped: stopped[i]}
 		b.Slot, b.SlotW = tenth(left+slot*float64(i)), tenth(slot)
 		b.X, b.W, b.Mid = tenth(b.Slot+slot*0.14), tenth(slot*0.72), tenth(b.Slot+slot/2)
 		b.LowH = tenth(plot * float64(b.Stopped) / full)
 		b.TopH = tenth(plot * float64(b.Asked-b.Stopped) / full)
 		b.LowY = tenth(c.Base - b.LowH)
 		b.TopY = tenth(b.LowY - b.TopH)
-		b.Label = (chartHours-1-i)%labelEvery == 0
+		b.Label = (Hours-1-i)%labelEvery == 0
 		c.Bars = append(c.Bars, b)
 	}
 	return c
 }
 
 // fillHours puts the hours into their places and leaves zeros between them.
-func fillHours(hours []journal.Hour, now time.Time) (asked, stopped [chartHours]int64, first time.Time) {
+func fillHours(hours []journal.Hour, now time.Time) (asked, stopped [Hours]int64, first time.Time) {
 	n := now.Local()
-	first = time.Date(n.Year(), n.Month(), n.Day(), n.Hour(), 0, 0, 0, n.Location()).Add(-(chartHours - 1) * time.Hour)
+	first = time.Date(n.Year(), n.Month(), n.Day(), n.Hour(), 0, 0, 0, n.Location()).Add(-(Hours - 1) * time.Hour)
 	for _, h := range hours {
 		i := int(math.Floor(h.Start.Sub(first).Hours()))
-		if i < 0 || i >= chartHours {
+		if i < 0 || i >= Hours {
 			continue
 		}
 		asked[i] += h.Queries

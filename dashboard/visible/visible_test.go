@@ -1,4 +1,4 @@
-package dashboard
+package visible
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestNeutral(t *testing.T) {
+func TestText(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain text\n\tstays":         "plain text\n\tstays",
 		"":                            "",
@@ -24,26 +24,26 @@ func TestNeutral(t *testing.T) {
 		"e\u0301\u0302\u0303\u0304":   "e\u0301\u0302" + `\u0303\u0304`,
 		"e\u0301e\u0302e\u0303\u0304": "e\u0301e\u0302e\u0303\u0304",
 	} {
-		if got := string(neutral([]byte(in))); got != want {
-			t.Errorf("neutral(%q) = %q, want %q", in, got, want)
+		if got := string(Text([]byte(in))); got != want {
+			t.Errorf("Text(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
 
-func FuzzNeutral(f *testing.F) {
-	for _, s := range xss() {
+func FuzzText(f *testing.F) {
+	for _, s := range []string{"plain", "\u202e<b>", "\x1b]0;x\x07", "\xff\xfe", "e\u0301\u0301\u0301", "\U000e0041\u3164", "a\r\n\tb"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		out := neutral([]byte(s))
+		out := Text([]byte(s))
 		if !utf8.Valid(out) {
 			t.Fatalf("%q is not UTF-8", out)
 		}
-		if again := neutral(out); string(again) != string(out) {
+		if again := Text(out); string(again) != string(out) {
 			t.Fatalf("not settled: %q, then %q", out, again)
 		}
 		for _, r := range string(out) {
-			if r != '\n' && r != '\t' && !honest(r) {
+			if r != '\n' && r != '\t' && !Honest(r) {
 				t.Fatalf("%q still holds %U", out, r)
 			}
 		}
@@ -52,7 +52,7 @@ func FuzzNeutral(f *testing.F) {
 			t.Fatal(err)
 		}
 		var plainly, visibly string
-		if json.Unmarshal(encoded, &plainly) != nil || json.Unmarshal(visibleJSON(encoded), &visibly) != nil || plainly != visibly {
+		if json.Unmarshal(encoded, &plainly) != nil || json.Unmarshal(JSON(encoded), &visibly) != nil || plainly != visibly {
 			t.Fatalf("%q changed its meaning: %q", s, visibly)
 		}
 	})
@@ -64,8 +64,8 @@ func TestCut(t *testing.T) {
 		n    int
 		want string
 	}{{"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"äöü", 3, "äöü"}, {"äöüß", 3, "äöü…"}, {"", 3, ""}, {strings.Repeat("x", 9), 0, "…"}} {
-		if got := cut(tc.in, tc.n); got != tc.want {
-			t.Errorf("cut(%q, %d) = %q, want %q", tc.in, tc.n, got, tc.want)
+		if got := Cut(tc.in, tc.n); got != tc.want {
+			t.Errorf("Cut(%q, %d) = %q, want %q", tc.in, tc.n, got, tc.want)
 		}
 	}
 }

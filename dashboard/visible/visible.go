@@ -1,4 +1,6 @@
-package dashboard
+// Package visible makes text safe to look at: what could deceive an eye or a
+// terminal becomes letters that everyone can see.
+package visible
 
 import (
 	"fmt"
@@ -10,11 +12,11 @@ import (
 // Vietnamese, too few to paint over the lines above.
 const maxMarks = 2
 
-// neutral makes visible what could deceive the eye: control characters,
+// Text makes visible what could deceive the eye: control characters,
 // bidirectional overrides, invisible letters, heaps of marks and broken UTF-8
 // become text like \u202e. It is the last step of every page, so that no
 // template and no value can forget it. Line feeds and tabs stay.
-func neutral(b []byte) []byte {
+func Text(b []byte) []byte {
 	if plain(b) {
 		return b
 	}
@@ -30,7 +32,7 @@ func neutral(b []byte) []byte {
 		switch {
 		case r == utf8.RuneError && n == 1:
 			out = fmt.Appendf(out, `\x%02x`, b[0])
-		case r == '\n' || r == '\t', honest(r) && marks <= maxMarks:
+		case r == '\n' || r == '\t', Honest(r) && marks <= maxMarks:
 			out = append(out, b[:n]...)
 		default:
 			out = escaped(out, r)
@@ -49,9 +51,9 @@ func plain(b []byte) bool {
 	return true
 }
 
-// honest tells whether a letter shows itself. A few that Unicode counts as
+// Honest tells whether a letter shows itself. A few that Unicode counts as
 // letters are blank.
-func honest(r rune) bool {
+func Honest(r rune) bool {
 	switch r {
 	case 0x115f, 0x1160, 0x2800, 0x3164, 0xffa0:
 		return false
@@ -68,8 +70,8 @@ func escaped(out []byte, r rune) []byte {
 	return fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 }
 
-// cut keeps the first n runes of s, and says so when there were more.
-func cut(s string, n int) string {
+// Cut keeps the first n runes of s, and says so when there were more.
+func Cut(s string, n int) string {
 	i := 0
 	for at := range s {
 		if i == n {
@@ -78,4 +80,23 @@ func cut(s string, n int) string {
 		i++
 	}
 	return s
+}
+
+// JSON escapes unprintable letters. In encoded JSON they stand inside
+// strings alone, and broken UTF-8 was replaced by the encoder.
+func JSON(b []byte) []byte {
+	if plain(b) {
+		return b
+	}
+	out := make([]byte, 0, len(b)+len(b)/8)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == '\n' || Honest(r) {
+			out = append(out, b[:n]...)
+		} else {
+			out = escaped(out, r)
+		}
+		b = b[n:]
+	}
+	return out
 }

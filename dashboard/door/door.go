@@ -1,4 +1,6 @@
-package dashboard
+// Package door knows who may come in to the dashboard: it looks at tokens,
+// slows down those who guess, and keeps sessions, all of it in bounded memory.
+package door
 
 import (
 	"crypto/rand"
@@ -9,20 +11,20 @@ import (
 	"time"
 )
 
-// Bounds of the door.
+// Bounds of sessions and guesses.
 const (
 	maxSessions = 64                 // a household's browsers; the one idle longest makes room
-	sessionIdle = 24 * time.Hour     // a session nobody used for a day is over
-	sessionLife = 7 * 24 * time.Hour // and after a week in any case
+	Idle        = 24 * time.Hour     // a session nobody used for a day is over
+	Life        = 7 * 24 * time.Hour // and after a week in any case
 	maxGuessers = 1024               // addresses whose failures are remembered; the oldest makes room
-	freeGuesses = 5                  // wrong tokens before the waiting begins: typing on a phone is hard
-	longestWait = 5 * time.Minute    // doubled from one second up to this
+	FreeGuesses = 5                  // wrong tokens before the waiting begins: typing on a phone is hard
+	LongestWait = 5 * time.Minute    // doubled from one second up to this
 	forgetAfter = time.Hour          // without a failure, an address is a stranger again
 )
 
-// door knows who may come in. Tokens and session ids are kept and compared as
+// Door knows who may come in. It is safe for concurrent use. Tokens and session ids are kept and compared as
 // hashes, so that comparing takes the same time whatever is wrong with them.
-type door struct {
+type Door struct {
 	token [sha256.Size]byte
 
 	mu       sync.Mutex
@@ -38,14 +40,15 @@ type guesser struct {
 	until    time.Time // no guess is looked at before
 }
 
-func newDoor(token string) *door {
-	return &door{token: sha256.Sum256([]byte(token)), sessions: map[[sha256.Size]byte]session{}, guessers: map[netip.Prefix]guesser{}}
+// New makes a door that one token opens.
+func New(token string) *Door {
+	return &Door{token: sha256.Sum256([]byte(token)), sessions: map[[sha256.Size]byte]session{}, guessers: map[netip.Prefix]guesser{}}
 }
 
-// knock looks at a token. While an address has to wait nothing is looked at,
+// Knock looks at a token. While an address has to wait nothing is looked at,
 // so that guesses made meanwhile teach nothing; looking and counting are one
 // step, so that a thousand guesses at once are a thousand guesses.
-func (d *door) knock(from netip.Addr, token string, now time.Time) (ok bool, wait time.Duration) {
+func (d *Door) Knock(from netip.Addr, token string, now time.Time) (ok bool, wait time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	who := household(from)
@@ -64,8 +67,8 @@ func (d *door) knock(from netip.Addr, token string, now time.Time) (ok bool, wai
 	}
 	g.failures++
 	g.last = now
-	if over := g.failures - freeGuesses; over >= 0 {
-		wait = min(time.Second<<min(over, 20), longestWait)
+	if over := g.failures - FreeGuesses; over >= 0 {
+		wait = min(time.Second<<min(over, 20), LongestWait)
 		g.until = now.Add(wait)
 	}
 	if _, known := d.guessers[who]; !known && len(d.guessers) >= maxGuessers {
@@ -89,8 +92,8 @@ func household(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// begin makes a session and gives its id: at least 128 random bits.
-func (d *door) begin(now time.Time) string {
+// Begin makes a session and gives its id: at least 128 random bits.
+func (d *Door) Begin(now time.Time) string {
 	id := rand.Text()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -106,8 +109,8 @@ func (d *door) begin(now time.Time) string {
 	return id
 }
 
-// admits tells whether id is a session at now; use marks it as in use.
-func (d *door) admits(id string, now time.Time, use bool) bool {
+// Admits tells whether id is a session at now; use marks it as in use.
+func (d *Door) Admits(id string, now time.Time, use bool) bool {
 	key := sha256.Sum256([]byte(id))
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -125,15 +128,15 @@ func (d *door) admits(id string, now time.Time, use bool) bool {
 	return true
 }
 
-// end forgets a session; an unknown id is fine.
-func (d *door) end(id string) {
+// End forgets a session; an unknown id is fine.
+func (d *Door) End(id string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.sessions, sha256.Sum256([]byte(id)))
 }
 
 func (s session) over(now time.Time) bool {
-	return now.Sub(s.used) >= sessionIdle || now.Sub(s.begun) >= sessionLife
+	return now.Sub(s.used) >= Idle || now.Sub(s.begun) >= Life
 }
 
 // drop removes the entry whose time is the oldest. The tables are small enough
