@@ -18,7 +18,11 @@ const (
 	maxSize = 512 << 20 // bytes of a list, decompressed: ten times the largest list met
 	window  = maxLine + 2<<10
 
-	reasonLong = "longer than 64 KiB"
+	maxPatterns = 5000 // patterns of one list: each one is tried for many a name; published lists have 450
+	maxCancels  = 5000 // rules that one list takes back; published lists have 66
+
+	reasonLong     = "longer than 64 KiB"
+	reasonPatterns = "more than 5000 patterns"
 )
 
 var errNotList = errors.New("not a list")
@@ -32,6 +36,7 @@ type parser struct {
 	builder
 	text    []byte         // the line being read
 	cancels map[string]int // rules that the list takes back, by syntax.CancelKey
+	crowded bool           // the line held a pattern too many
 	buf     [maxName]byte
 	key     [17]byte
 }
@@ -219,11 +224,15 @@ func (p *parser) skipLine(in *bufio.Reader) error {
 
 func (p *parser) line(lines *syntax.Reader, text []byte) {
 	p.text = trimEnds(text)
+	p.crowded = false
 	reason := lines.Line(text)
+	if p.crowded {
+		reason = reasonPatterns
+	}
 	switch reason {
 	case "":
 	case syntax.Modifier + "badfilter":
-		if key, ok := syntax.Cancels(p.text); ok && len(p.text) <= maxText {
+		if key, ok := syntax.Cancels(p.text); ok && len(p.text) <= maxText && len(p.cancels) < maxCancels {
 			if p.cancels == nil {
 				p.cancels = map[string]int{}
 			}
@@ -281,6 +290,9 @@ func (p *parser) imported(r syntax.Rule) bool {
 		p.addPrefix(p.report.Lines, r.Prefix, p.text, flags, d)
 		return true
 	case syntax.Patterns:
+		if p.crowded = p.report.Patterns >= maxPatterns; p.crowded {
+			return true
+		}
 		p.add(p.report.Lines, []byte(r.Pattern.Key), p.text, flags, d)
 		return true
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -265,6 +266,31 @@ func TestOneBadLine(t *testing.T) {
 	l := parseText(t, Source{Name: "x", Format: Hosts}, strings.Replace(text, "\x00", "!", 1))
 	if l.Len() != 2000 || l.Report.IgnoredLines() != 1 || l.Report.Ignored[0].Examples[0].Line != 1001 {
 		t.Errorf("%d rules, %+v", l.Len(), l.Report)
+	}
+}
+
+// TestCrowds: what would make every question slow, or the compiling of a list,
+// is bounded and told.
+func TestCrowds(t *testing.T) {
+	var text strings.Builder
+	for i := range 6000 {
+		fmt.Fprintf(&text, "-frag%d-\n", i)
+	}
+	l := parseText(t, Source{Name: "x", Format: Adblock}, text.String())
+	if l.Len() != 5000 || l.Report.IgnoredLines() != 1000 || l.Report.Ignored[0].Reason != reasonPatterns {
+		t.Errorf("%d patterns, %+v", l.Len(), l.Report.Ignored)
+	}
+	text.Reset()
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "||a.example^$denyallow=x%d.a.example\n", i)
+	}
+	info := Compile(parseText(t, Source{Name: "x", Format: Adblock}, text.String())).Lists()[0]
+	if info.Rules != maxSame || info.Crowded != 20_000-maxSame {
+		t.Errorf("%+v", info)
+	}
+	same := Compile(parseText(t, Source{Name: "x", Format: Domains}, strings.Repeat("a.example\n", 300_000))).Lists()[0]
+	if same.Rules != 1 || same.Duplicates != 299_999 {
+		t.Errorf("%+v", same)
 	}
 }
 

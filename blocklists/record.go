@@ -13,6 +13,7 @@ import (
 const (
 	maxText  = 200     // bytes kept of a rule as written: enough for any name, short enough for a log line
 	maxRules = 8 << 20 // rules of one list: eight times the largest list met
+	maxExtra = 1 << 20 // rules of one list with more than a name: a hundred times the most met
 	maxBlob  = 1 << 31 // bytes of the records of one list, so that positions fit the table of a Set
 )
 
@@ -132,7 +133,7 @@ type builder struct {
 
 // add appends one rule. name is canonical; text is the line as written.
 func (b *builder) add(line int, name, text []byte, flags byte, d *detail) {
-	if b.full = b.full || b.count >= maxRules || len(b.blob) >= maxBlob-4*maxText; b.full {
+	if b.full = b.full || b.count >= maxRules || len(b.details) >= maxExtra || len(b.blob) >= maxBlob-4*maxText; b.full {
 		return
 	}
 	at := len(b.blob)

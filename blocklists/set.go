@@ -35,6 +35,7 @@ type ListInfo struct {
 	Own                       bool
 	Rules                     int // rules in force
 	Duplicates                int // rules left out since the same list says the same already
+	Crowded                   int // rules left out since the same list has 64 others for the same name
 	Report                    Report
 }
 
@@ -94,11 +95,7 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 				have6[p.Bits()] = true
 			}
 		}
-		if s.put(t, i, ref, r) {
-			s.infos[i].Rules++
-		} else {
-			s.infos[i].Duplicates++
-		}
+		s.put(t, i, ref, r)
 	}
 }
 
@@ -113,20 +110,33 @@ func (s *Set) insertPattern(f found) {
 	}
 }
 
-// put gives a record its slot, unless its list has said the same before. Rules
-// with a detail are kept even then: their limits may differ.
-func (s *Set) put(t *table, list int, ref uint32, r record) bool {
+// maxSame is how many rules for one name a list may have, when limits make them
+// differ. All of them are looked at for a question about that name.
+const maxSame = 64
+
+// put gives a record its slot, unless its list has said the same before.
+func (s *Set) put(t *table, list int, ref uint32, r record) {
+	info, same := &s.infos[list], 0
 	i, tag := t.home(t.hash(r.name))
 	for ; t.tags[i] != 0; i = t.next(i) {
 		if t.tags[i] != tag {
 			continue
 		}
-		if l, old := s.at(t.refs[i]); l == list && old.name == r.name && s.lists[list].same(old, r) {
-			return false
+		l, old := s.at(t.refs[i])
+		if l != list || old.name != r.name {
+			continue
+		}
+		if s.lists[list].same(old, r) {
+			info.Duplicates++
+			return
+		}
+		if same++; same == maxSame {
+			info.Crowded++
+			return
 		}
 	}
 	t.tags[i], t.refs[i] = tag, ref
-	return true
+	info.Rules++
 }
 
 // same says whether two records of one name ask for the same in every case.
