@@ -73,8 +73,8 @@ type DevicePolicy struct {
 
 // Sinkhole is the section sinkhole.
 type Sinkhole struct {
-	Network4    netip.Prefix `yaml:"network4" doc:"IPv4 addresses given to sunk names; nothing in it exists outside the tunnel."`
-	Network6    netip.Prefix `yaml:"network6" doc:"IPv6 addresses given to sunk names."`
+	Network4    netip.Prefix `yaml:"network4" doc:"IPv4 addresses given to sunk names. No reserved range, on purpose: browsers take those for your local network, and ask for permission whenever a page names a sunk host. This one has no public servers."`
+	Network6    netip.Prefix `yaml:"network6" doc:"IPv6 addresses given to sunk names; from the network of the 6bone, which was given back in 2006 (RFC 3701) and is not routed."`
 	HTTPS       bool         `yaml:"https" doc:"Read HTTPS of sunk names when you have made a CA (nightlatch ca create) and put it on the phone."`
 	KeepSamples bool         `yaml:"keep_samples" doc:"Keep the raw bytes of what was received in the journal; they hold private life unmasked."`
 	Known       Secret       `yaml:"known" doc:"Your own identifiers (IMEI, e-mail, ...) to look for in payloads, as kind: [values]; file:NAME reads them from a file beside this one. An absent file means none."`
@@ -117,7 +117,8 @@ func Default() Config {
 		Lists:  Lists{Folder: "blocklists", Builtin: []string{"all"}},
 		Policy: Policy{Action: "sink", Literal: "pass"},
 		Sinkhole: Sinkhole{
-			Network4: netip.MustParsePrefix("198.18.0.0/15"),
+			Network4: netip.MustParsePrefix("28.53.0.0/16"),
+			Network6: netip.MustParsePrefix("3ffe:6e69:6768:746c::/64"),
 			HTTPS:    true,
 			Known:    Secret{File: "known.yaml"},
 		},

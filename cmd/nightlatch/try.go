@@ -102,11 +102,10 @@ func tryHome(h home.Home, upstream string) (*home.Settings, string, error) {
 	cfg.Tunnel.Listen = []config.Listen{{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}
 	cfg.Tunnel.Endpoint = "127.0.0.1:51820"
 	cfg.Tunnel.Network6 = netip.MustParsePrefix("fd00:88::/64")
-	cfg.Sinkhole.Network6 = netip.MustParsePrefix("fd00:53::/64")
 	cfg.DNS.Upstreams = []string{upstream}
 	cfg.Dashboard.Listen = ""
 	cfg.Journal.Mask = false // the phone is simulated, and so is its private life
-	err := h.WriteConfig(&cfg, "tunnel.listen", "tunnel.endpoint", "tunnel.network6", "sinkhole.network6", "dns.upstreams", "dashboard.listen", "journal.mask")
+	err := h.WriteConfig(&cfg, "tunnel.listen", "tunnel.endpoint", "tunnel.network6", "dns.upstreams", "dashboard.listen", "journal.mask")
 	if err != nil {
 		return nil, "", err
 	}

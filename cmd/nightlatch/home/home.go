@@ -161,7 +161,7 @@ func (h Home) WriteConfig(c *config.Config, active ...string) error {
 // LoadConfig reads the config and fills in what the owner left open.
 func (h Home) LoadConfig() (*config.Config, error) {
 	c, err := config.Load(h.ConfigFile())
-	if err != nil || c.Tunnel.Network6.IsValid() && c.Sinkhole.Network6.IsValid() && c.Tunnel.Endpoint != "" {
+	if err != nil || c.Tunnel.Network6.IsValid() && c.Tunnel.Endpoint != "" {
 		return c, err
 	}
 	key, err := h.ServerKey(c)
@@ -172,15 +172,12 @@ func (h Home) LoadConfig() (*config.Config, error) {
 	return c, nil
 }
 
-// fill gives a config without IPv6 networks the ones that follow from key, so
-// that they are random and yet the same at every start; and one without an
+// fill gives a config without an IPv6 network the one that follows from key, so
+// that it is random and yet the same at every start; and one without an
 // endpoint the address that this machine has at home.
 func fill(c *config.Config, key config.Key) {
 	if !c.Tunnel.Network6.IsValid() {
-		c.Tunnel.Network6 = ula(key, 0)
-	}
-	if !c.Sinkhole.Network6.IsValid() {
-		c.Sinkhole.Network6 = ula(key, 0x53)
+		c.Tunnel.Network6 = ula(key)
 	}
 	if c.Tunnel.Endpoint == "" {
 		port := c.Tunnel.Listen[0].Port
@@ -193,9 +190,9 @@ func fill(c *config.Config, key config.Key) {
 
 // ula gives a /64 of the unique local /48 whose 40 random bits (RFC 4193
 // §3.2.2) follow from a key.
-func ula(key config.Key, subnet byte) netip.Prefix {
+func ula(key config.Key) netip.Prefix {
 	sum := sha256.Sum256(append([]byte("nightlatch unique local network "), key[:]...))
-	b := [16]byte{0: 0xfd, 7: subnet}
+	b := [16]byte{0: 0xfd}
 	copy(b[1:6], sum[:])
 	return netip.PrefixFrom(netip.AddrFrom16(b), 64)
 }
