@@ -147,7 +147,7 @@ func sinkAddr(name string, v6 bool) (netip.Addr, bool) {
 }
 
 func localName(name string) []netip.Addr {
-	if name == "nightlatch.internal" {
+	if name == "nightlatch.internal" || name == "own.sunk.example" { // the second is on a list all the same
 		return []netip.Addr{netip.MustParseAddr("10.53.0.1"), netip.MustParseAddr("fd53::1")}
 	}
 	return nil

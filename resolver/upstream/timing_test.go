@@ -162,3 +162,32 @@ func TestAllGone(t *testing.T) {
 		}
 	})
 }
+
+// TestDeadNamesAreNotDeath: silence about some names, while others are
+// answered, does not take an upstream down.
+func TestDeadNamesAreNotDeath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		changed := 0
+		l := lab{"192.0.2.1:53": func(_ int, q *dns.Msg) []byte {
+			if q.Question[0].Name != example.Name {
+				return nil
+			}
+			return good(q)
+		}}
+		g, err := New(Options{Upstreams: []string{"192.0.2.1"}, Dial: l.dial(), Changed: func(string, bool, string) { changed++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			go func() { _, _ = g.Exchange(t.Context(), Question{Name: "dead.example.", Type: 1}) }()
+			<-time.After(time.Second)
+			if d, err := took(t, g); err != nil || d != 0 {
+				t.Errorf("%v after %v", err, d)
+			}
+		}
+		<-time.After(10 * time.Second)
+		if changed != 0 {
+			t.Errorf("it was taken for dead %d times", changed)
+		}
+	})
+}
