@@ -25,6 +25,12 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 		return p.inflate("lz4f", codec.LZ4, data, at)
 	case codec.IsSnappyFramed(data):
 		return p.inflate("snappy_framed", codec.SnappyFramed, data, at)
+	case walk.IsAvro(data):
+		step := at.Begin("avro")
+		walk.Avro(data, step, p.budget, p.leaf)
+		p.keep(step, data)
+		p.strings(data, at)
+		return true
 	case isTLS(data):
 		p.flag("tls")
 		if name := sni(data); name != "" {

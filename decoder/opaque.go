@@ -139,7 +139,7 @@ func (p *peel) strange(b blob) {
 	case b.text == nil && codec.RepeatedBlocks(b.data) >= 25 && varied(b.data):
 		p.flag("encrypted")
 		p.flag("ecb-pattern")
-	case body && len(b.data) >= 256 && codec.HighEntropy(b.data):
+	case body && !p.opaque && len(b.data) >= 256 && codec.HighEntropy(b.data):
 		p.flag("high-entropy")
 	}
 }

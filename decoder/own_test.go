@@ -189,6 +189,9 @@ func thriftField(delta int, v []byte) []byte {
 	return append(binary.AppendUvarint([]byte{byte(delta)<<4 | 8}, uint64(len(v))), v...)
 }
 
+// le keeps the tables short.
+var le = binary.LittleEndian
+
 func pad(p []byte, size int) []byte {
 	n := size - len(p)%size
 	return append(bytes.Clone(p), bytes.Repeat([]byte{byte(n)}, n)...)

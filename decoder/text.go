@@ -58,7 +58,7 @@ func (p *peel) json(data []byte, at *walk.Step, whole bool) bool {
 		p.flag("truncated")
 	}
 	p.keep(step, data)
-	if !done && len(rest) > 16 && len(p.leaves) < walk.MaxLeaves {
+	if !done && len(rest) > 16 && len(p.leaves) < walk.MaxLeaves+maxLayers {
 		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: rest, Raw: true})
 	}
 	return true

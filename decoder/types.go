@@ -7,7 +7,11 @@
 // clock.
 package decoder
 
-import "nightlatch/decoder/find"
+import (
+	"strings"
+
+	"nightlatch/decoder/find"
+)
 
 // Confidence says how sure a finding is.
 type Confidence = find.Confidence
@@ -53,4 +57,16 @@ type Result struct {
 	Flags    []string // bomb, truncated, header-mismatch, ..., sorted
 	Layers   []Layer
 	Findings []Finding
+}
+
+// Trail gives the layers that lie on the way to a finding, outside in: what
+// one would see replaying its path step by step.
+func (r Result) Trail(f Finding) []Layer {
+	var out []Layer
+	for _, l := range r.Layers {
+		if rest, ok := strings.CutPrefix(f.Path, l.Path); ok && (rest == "" || rest[0] == '/' || rest[0] == ':') {
+			out = append(out, l)
+		}
+	}
+	return out
 }

@@ -110,9 +110,12 @@ func brotliWindow(c byte) int {
 // wants decoders to support 8 MiB, phones use 2 MiB and less.
 const zstdWindow = 4 << 20
 
-// Zstd inflates zstd frames (RFC 8878).
+// Zstd inflates zstd frames (RFC 8878). The window its header asks for is
+// charged as work, because the library allocates it; one that is too large
+// counts as a spent budget.
 func Zstd(p []byte, b *Budget) (Output, bool) {
-	if len(p) < 6 || !b.Take(64<<10) {
+	var h zstd.Header
+	if h.Decode(p) != nil || !b.Take(64<<10+int(min(h.WindowSize, zstdWindow))) {
 		return Output{}, false
 	}
 	src := bytes.NewReader(p)
@@ -146,7 +149,7 @@ func drain(r io.Reader, src *bytes.Reader, b *Budget) (Output, bool) {
 		}
 		if err != nil {
 			out.close(err)
-			b.Spent = b.Spent || errors.Is(err, zstd.ErrWindowSizeExceeded)
+			b.Spent = b.Spent || errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded)
 			break
 		}
 		if b.Inflate == 0 {

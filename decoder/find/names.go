@@ -158,7 +158,7 @@ func kindOf(name string) string {
 			if len(run) < 3 || run == "page" || run == "word" || run == "search" || run == "url" && at+size < len(parts) {
 				continue
 			}
-			if k := kindOfName(run); k != "" && k != "query" && (k != "device_id" || at+size == len(parts)) {
+			if k := kindOfName(run); k != "" && k != "query" && (k == "model" || !companion(k)) && (k != "device_id" || at+size == len(parts)) {
 				return k
 			}
 		}

@@ -65,13 +65,31 @@ func Scan(leaves []walk.Leaf, s *Scene) []Found {
 		f.leaf(&leaves[i])
 	}
 	f.groups(leaves)
-	return f.out
+	return f.settle()
+}
+
+// settle drops a guess where the same kind is proved at the same place.
+func (f *finder) settle() []Found {
+	proved := map[string]bool{}
+	for _, n := range f.out {
+		if n.Confidence == Proved {
+			proved[n.Kind+"\x00"+n.At.String()] = true
+		}
+	}
+	out := f.out[:0]
+	for _, n := range f.out {
+		if n.Confidence == Proved || !proved[n.Kind+"\x00"+n.At.String()] {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 type finder struct {
 	scene *Scene
 	out   []Found
 	seen  map[string]int
+	hits  int // findings, those already known among them
 }
 
 // field is a leaf or a part of one, with the names it stands under.
@@ -116,12 +134,16 @@ func (f *finder) judge(fd *field) {
 			fd.kind = kindOf(fd.up)
 		}
 	}
-	before := len(f.out)
+	before := f.hits
 	if !f.deviceID(fd) {
 		f.person(fd)
 	}
-	if promised && len(f.out) == before && !dull(fd.value) && len(fd.value) >= 4 {
-		f.found(fd, fd.kind, fd.value, Likely)
+	if promised && f.hits == before && !dull(fd.value) && len(fd.value) >= 4 {
+		kind := fd.kind
+		if n := len(fd.value); isHex(fd.value) && (n == 32 || n == 40 || n == 64) {
+			kind = "hashed_" + kind
+		}
+		f.found(fd, kind, fd.value, Likely)
 	}
 }
 
@@ -143,6 +165,7 @@ func differs(h Hit) string {
 
 // add keeps the best confidence of the same kind and value at the same place.
 func (f *finder) add(n Found) {
+	f.hits++
 	key := n.Kind + "\x00" + n.Value + "\x00" + n.At.String()
 	if at, ok := f.seen[key]; ok {
 		if f.out[at].Confidence < n.Confidence {

@@ -113,7 +113,7 @@ func writePart(b *strings.Builder, p *Step, codec string, first bool) {
 
 func pointer(codec string) bool {
 	switch codec {
-	case "json", "cbor", "msgpack", "xml", "bplist":
+	case "json", "cbor", "msgpack", "xml", "avro":
 		return true
 	}
 	return false
