@@ -102,8 +102,8 @@ func recount(ctx context.Context, c *sql.Conn, hour int64) error {
 }
 
 // maxRounds bounds the work of one pruneSize: each round removes at least a
-// hundredth, so that 400 rounds leave less than 2 %. The next minute goes on.
-const maxRounds = 400
+// fiftieth, so that 200 rounds leave less than 2 %. The next minute goes on.
+const maxRounds = 200
 
 // pruneSize removes the oldest events until file and log fit into bound.
 func (s *Store) PruneSize(ctx context.Context, bound int64) (removed int64, err error) {
@@ -130,10 +130,10 @@ func (s *Store) PruneSize(ctx context.Context, bound int64) (removed int64, err 
 	return removed, nil
 }
 
-// removeOldest removes a share of the events, a hundredth to a tenth, by the
+// removeOldest removes a share of the events, a fiftieth to a half, by the
 // order of recording.
 func (s *Store) removeOldest(ctx context.Context, share float64) (removed int64, err error) {
-	share = min(max(share, 0.01), 0.1)
+	share = min(max(share, 0.02), 0.5)
 	var lo, hi sql.NullInt64
 	err = s.do(ctx, func(c *sql.Conn) error {
 		return c.QueryRowContext(ctx, "SELECT min(first), max(last) FROM hour").Scan(&lo, &hi)
