@@ -89,7 +89,7 @@ func edeText(code int) string {
 	case int(dns.ExtendedErrorCodeInvalidData):
 		return "the upstream's answer makes no sense"
 	case int(dns.ExtendedErrorCodeNotReady):
-		return "too many questions are under way"
+		return "too many questions are under way, or the gateway is stopping"
 	}
 	return "as the upstream says"
 }

@@ -35,7 +35,7 @@ const (
 	failTTL         = 5 * time.Second  // RFC 9520 §3.2
 	staleFor        = 24 * time.Hour   // RFC 8767 §5 suggests one to three days
 	failEntries     = 4096
-	maxFlights      = 1024 // questions under way at upstreams; more are answered SERVFAIL
+	maxFlights      = 512 // questions under way at upstreams, a socket or two each; more are answered SERVFAIL
 )
 
 // Options are what a Resolver is made of. Only Policy is needed.

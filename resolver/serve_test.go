@@ -276,6 +276,11 @@ func TestCanaryAllowed(t *testing.T) {
 	if m := exchange(t, r, "udp", question(t, "mask.icloud.com", 1, 0, nil)); len(m.Answer) != 1 {
 		t.Errorf("answer %v", m)
 	}
+	// Allowed no more: what is remembered of it is not given away.
+	r.opt.Policy.Store(lists(t, nil).Load())
+	if m := exchange(t, r, "udp", question(t, "mask.icloud.com", 1, 0, nil)); m.Rcode != dns.RcodeNameError {
+		t.Errorf("answer %v", m)
+	}
 }
 
 func TestJournal(t *testing.T) {

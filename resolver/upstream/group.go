@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -233,6 +234,8 @@ func (g *Group) ask(ctx context.Context, m *member, q Question) outcome {
 		m.good(begin, now)
 	case errors.Is(ctx.Err(), context.Canceled) && now.Sub(begin) < g.step:
 		m.idle() // another was faster; that is no fault
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		m.idle() // our own descriptors are used up; that is no fault of the server's
 	default:
 		m.bad(begin, now, !silent(err), err.Error())
 	}

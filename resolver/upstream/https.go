@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +147,7 @@ func (h *https) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 		return nil, fmt.Errorf("receive: %w", err)
 	case resp.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("http status %d", resp.StatusCode)
-	case resp.Header.Get("Content-Type") != mediaType:
+	case !isDNS(resp.Header.Get("Content-Type")):
 		return nil, errors.New("the reply is not " + mediaType)
 	}
 	r, ok := accept(body, m, 0)
@@ -155,6 +156,12 @@ func (h *https) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 	}
 	ageOf(r, resp.Header.Get("Age"))
 	return r, nil
+}
+
+// isDNS compares media types without their parameters (RFC 9110 §8.3.1).
+func isDNS(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(kind), mediaType)
 }
 
 // ageOf lowers the TTLs by the time a reply spent in HTTP caches

@@ -271,13 +271,15 @@ func TestDeadNames(t *testing.T) {
 				}
 				return [][]byte{good(q)}
 			})
-			g := group(t, Options{Upstreams: []string{scheme + s.addr()}, Deadline: 1500 * time.Millisecond})
+			g := group(t, Options{Upstreams: []string{scheme + s.addr()}, Deadline: 2500 * time.Millisecond})
 			var wg sync.WaitGroup
 			for i := range 300 {
 				wg.Go(func() { _, _ = g.Exchange(t.Context(), Question{Name: fmt.Sprintf("dead%d.test.", i), Type: 1}) })
 			}
 			for range 20 {
-				if _, err, took := ask(t, g); err != nil || took > time.Second {
+				// Three hundred packets at once may cost one of ours, which is sent
+				// again after a second; the dead names take 2.5.
+				if _, err, took := ask(t, g); err != nil || took > 2*time.Second {
 					t.Errorf("%v after %v", err, took)
 				}
 			}
