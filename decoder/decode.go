@@ -8,9 +8,12 @@ import (
 	"nightlatch/decoder/walk"
 )
 
-// Decode peels a raw HTTP/1.x request, or bytes of any other kind.
-func (d *Decoder) Decode(raw []byte) Result {
+// Decode peels a raw HTTP/1.x request, or bytes of any other kind. It never
+// panics: should a codec, there are some we did not write, then the payload is
+// malformed and flagged "decoder-error".
+func (d *Decoder) Decode(raw []byte) (r Result) {
 	p := newPeel(d, &Request{})
+	defer p.rescue(&r)
 	if len(raw) > maxRaw {
 		raw = raw[:maxRaw]
 		p.flag("truncated")
@@ -37,15 +40,25 @@ func (d *Decoder) Decode(raw []byte) Result {
 	return p.result()
 }
 
-// DecodeRequest peels a request whose transfer coding is already undone.
-func (d *Decoder) DecodeRequest(r Request) Result {
-	p := newPeel(d, &r)
-	if len(r.Body) > maxRaw {
-		r.Body = r.Body[:maxRaw]
+// DecodeRequest peels a request whose transfer coding is already undone. Like
+// [Decoder.Decode] it never panics.
+func (d *Decoder) DecodeRequest(req Request) (r Result) {
+	p := newPeel(d, &req)
+	defer p.rescue(&r)
+	if len(req.Body) > maxRaw {
+		req.Body = req.Body[:maxRaw]
 		p.flag("truncated")
 	}
 	p.request()
 	return p.result()
+}
+
+// rescue turns a panic into a verdict.
+func (p *peel) rescue(r *Result) {
+	if recover() != nil {
+		p.flag("decoder-error")
+		*r = Result{Verdict: Malformed, Flags: p.sortedFlags(), Layers: p.layers}
+	}
 }
 
 // source begins a path.

@@ -1,6 +1,7 @@
 package decoder
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -29,6 +30,9 @@ func FuzzDecode(f *testing.F) {
 		case Leak, Clean, Opaque, OpaqueLeak, Malformed, Hostile:
 		default:
 			t.Errorf("verdict %q", r.Verdict)
+		}
+		if slices.Contains(r.Flags, "decoder-error") {
+			t.Error("a panic was caught")
 		}
 		for _, x := range r.Findings {
 			if x.Kind == "" || x.Value == "" || x.Path == "" {

@@ -39,7 +39,10 @@ func looksHTTP(p []byte) bool {
 	if !ok || !bytes.HasSuffix(line[:max(0, len(line)-1)], []byte(" HTTP/1.")) {
 		return false
 	}
-	method, _, _ := bytes.Cut(line, []byte(" "))
+	method, rest, _ := bytes.Cut(line, []byte(" "))
+	if !bytes.Contains(rest, []byte(" ")) {
+		return false
+	}
 	for _, c := range method {
 		if c < 'A' || c > 'Z' {
 			return false
@@ -54,7 +57,9 @@ func parseHTTP(p []byte) parsed {
 	lines := bytes.Split(head, []byte("\n"))
 	fields := strings.SplitN(strings.TrimRight(string(lines[0]), "\r"), " ", 2)
 	out := parsed{Request: Request{Method: fields[0], Header: map[string][]string{}}}
-	out.Target = strings.TrimSpace(fields[1][:strings.LastIndex(fields[1], " HTTP/1.")])
+	if len(fields) == 2 {
+		out.Target = strings.TrimSpace(fields[1][:max(0, strings.LastIndex(fields[1], " HTTP/1."))])
+	}
 	for _, line := range lines[1:min(len(lines), maxHeaders)] {
 		name, value, ok := strings.Cut(strings.TrimRight(string(line), "\r"), ":")
 		if ok {
