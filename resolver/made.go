@@ -65,7 +65,7 @@ func appendReason(dst []byte, v policy.Verdict, through string) []byte {
 func (r *Resolver) sink(q *query, through string) reply {
 	v6 := q.Type == dns.TypeAAAA
 	if r.opt.SinkAddr == nil || !v6 && q.Type != dns.TypeA {
-		return r.nodata(q, q.fqdn)
+		return r.nodata(q.fqdn)
 	}
 	name := q.name
 	if through != "" {
@@ -73,7 +73,7 @@ func (r *Resolver) sink(q *query, through string) reply {
 	}
 	addr, ok := r.opt.SinkAddr(name, v6)
 	if !ok {
-		return r.nodata(q, q.fqdn)
+		return r.nodata(q.fqdn)
 	}
 	return r.addresses(q, []netip.Addr{addr})
 }
@@ -95,7 +95,7 @@ func (r *Resolver) addresses(q *query, addrs []netip.Addr) reply {
 		rep.shown = append(rep.shown, a.String())
 	}
 	if len(rep.answer) == 0 {
-		return r.nodata(q, q.fqdn)
+		return r.nodata(q.fqdn)
 	}
 	return rep
 }
@@ -103,7 +103,7 @@ func (r *Resolver) addresses(q *query, addrs []netip.Addr) reply {
 // nodata answers that the name exists and has nothing of this type. zone is
 // the owner of the SOA by which a client knows how long to believe it
 // (RFC 2308 §2.2).
-func (r *Resolver) nodata(_ *query, zone string) reply {
+func (r *Resolver) nodata(zone string) reply {
 	return reply{authority: []dns.RR{r.soa(zone)}, ede: -1}
 }
 

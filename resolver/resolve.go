@@ -104,7 +104,7 @@ func (r *Resolver) inspect(p judge, q *query, own policy.Verdict, a *cache.Answe
 	}
 	rep := reply{}
 	if v.Reason == privateReason {
-		rep = r.nodata(q, q.fqdn)
+		rep = r.nodata(q.fqdn)
 		rep.verdict, rep.ede, rep.text = v, int(dns.ExtendedErrorCodeBlocked), "a public name with a private address"
 	} else {
 		rep = r.stop(q, v, through)

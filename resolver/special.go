@@ -24,10 +24,10 @@ func (r *Resolver) own(q *query) (reply, bool) {
 	case loopback: // RFC 6761 §6.3
 		return r.addresses(q, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}), true
 	case empty:
-		return r.nodata(q, dns.Fqdn(zone)), true
+		return r.nodata(dns.Fqdn(zone)), true
 	case local:
 		if q.name == zone { // RFC 6303 §3: the zone is there, and empty
-			rep := r.nodata(q, dns.Fqdn(zone))
+			rep := r.nodata(dns.Fqdn(zone))
 			if q.Type == dns.TypeSOA {
 				rep.answer, rep.authority = rep.authority, nil
 			}
