@@ -71,8 +71,8 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 	case policy.Sink:
 		t.tcpSink(ctx, r, f)
 	default:
+		f.refused() // first, so that the journal is never behind the phone
 		r.answer(f.verdict.Action == policy.Deny)
-		f.refused()
 	}
 }
 
@@ -83,8 +83,8 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	far, err := t.dial(dctx, f)
 	done()
 	if err != nil {
-		r.answer(!timedOut(err))
 		f.failed(err)
+		r.answer(!timedOut(err))
 		return
 	}
 	defer far.Close()
