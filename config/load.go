@@ -74,7 +74,7 @@ func (d decoder) syntax(err error) error {
 		line, _ := strconv.Atoi(m[1])
 		return &Error{d.file, line, 1, "this is not YAML: " + msg[len(m[0]):]}
 	}
-	return &Error{File: d.file, Msg: "this is not YAML: " + strings.TrimPrefix(msg, "yaml: ")}
+	return &Error{d.file, 1, 1, "this is not YAML: " + strings.TrimPrefix(msg, "yaml: ")} // yaml.v3 leaves the first line out
 }
 
 // find gives the node of a dotted path, or the nearest one above it.

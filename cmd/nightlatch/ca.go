@@ -15,6 +15,7 @@ func (a *app) caCommand() *cobra.Command {
 		`A certificate authority of your own lets the sinkhole read HTTPS that was meant
 for a blocked server. It is used for sunk names alone: nothing that reaches a
 wanted server is ever opened. Its key stays in the home folder.`,
+		"  nightlatch ca create",
 		a.caCreate())
 }
 

@@ -99,6 +99,9 @@ func checkHome(h home.Home) checkReport {
 }
 
 func (r *checkReport) print(out io.Writer) {
+	if len(r.Lists) == 0 {
+		return // it did not come so far
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "LIST\tSTOPS\tALLOWS\tIGNORED\tREAD AS\tFROM\n")
 	for _, l := range r.Lists {

@@ -20,6 +20,7 @@ import (
 func (a *app) deviceCommand() *cobra.Command {
 	return group("device", "Add, show and remove phones",
 		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
+		"  nightlatch device add tablet\n  nightlatch device list",
 		a.deviceAdd(), a.deviceList(), a.deviceShow(), a.deviceRename(), a.deviceRotate(), a.deviceRemove())
 }
 

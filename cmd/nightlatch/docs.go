@@ -14,6 +14,7 @@ import (
 func (a *app) docsCommand() *cobra.Command {
 	c := group("docs", "Print the reference of commands and config",
 		"Print the pages of docs/ that come from the program itself, as Markdown.",
+		"  nightlatch docs config\n  nightlatch docs cli",
 		&cobra.Command{Use: "config", Short: "Print the reference of nightlatch.yaml", Example: "  nightlatch docs config > docs/config.md", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error { return config.Reference(a.stdout) }},
 		&cobra.Command{Use: "cli", Short: "Print the reference of the commands", Example: "  nightlatch docs cli > docs/cli.md", Args: cobra.NoArgs,
@@ -26,7 +27,7 @@ func (a *app) docsCommand() *cobra.Command {
 func cliReference(w io.Writer, root *cobra.Command) error {
 	var b strings.Builder
 	b.WriteString("# The commands\n\nThis page is printed by the program (`nightlatch docs cli`).\n\n" +
-		"Exit codes, the same for every command: 0 it worked; 1 it failed, or a check found something wrong; 2 the command line was not understood.\n\n" +
+		"Exit codes, the same for every command: 0 it worked; 1 it failed, or a check found something wrong; 2 the command line was not understood; 130 interrupted before it was done.\n\n" +
 		"Every command takes `--home FOLDER`; without it the folder is `$NIGHTLATCH_HOME`, else `~/.nightlatch`.\n")
 	writeCommand(&b, root)
 	_, err := io.WriteString(w, b.String())

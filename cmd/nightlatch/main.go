@@ -23,10 +23,16 @@ import (
 // Exit codes, the same for every subcommand.
 const (
 	exitOK      = 0
-	exitFailed  = 1 // it did not work, or a check found something wrong
-	exitUsage   = 2 // the command line was not understood
-	exitStopped = 130
+	exitFailed  = 1   // it did not work, or a check found something wrong
+	exitUsage   = 2   // the command line was not understood
+	exitStopped = 130 // interrupted before it was done
 )
+
+// exitCodes stands below the help of every command.
+const exitCodes = `
+Exit codes: 0 it worked; 1 it failed, or a check found something wrong;
+2 the command line was not understood; 130 interrupted before it was done.
+`
 
 // app is what a subcommand needs of the world.
 type app struct {
@@ -55,6 +61,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitUsage
 	case errors.Is(err, errSilent):
 		return exitFailed
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		a.say("stopped")
+		return exitStopped
 	}
 	a.say("error: %s", err)
 	return exitFailed
@@ -85,10 +94,8 @@ names that carry telemetry, stands in for the blocked servers, and decodes
 what they would have received.
 
   nightlatch up     starts the gateway; the first start makes everything it needs
-  nightlatch try    shows the point in ten seconds, with no phone and no internet
-
-Exit codes: 0 it worked; 1 it failed, or a check found something wrong;
-2 the command line was not understood.`,
+  nightlatch try    shows the point in ten seconds, with no phone and no internet`,
+		Example:       "  nightlatch up\n  nightlatch try",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -103,6 +110,7 @@ Exit codes: 0 it worked; 1 it failed, or a check found something wrong;
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SuggestionsMinimumDistance = 2
+	root.SetHelpTemplate(root.HelpTemplate() + exitCodes)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.home, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, commandName(c)} })
@@ -153,8 +161,8 @@ func didYouMean(typed string, c *cobra.Command) string {
 }
 
 // group is a command that only holds others.
-func group(use, short, long string, subs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.ArbitraryArgs,
+func group(use, short, long, example string, subs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usageError{fmt.Errorf("%s has no command %q%s", c.Name(), args[0], didYouMean(args[0], c)), c.Name()}

@@ -42,6 +42,9 @@ func (g *gateway) status() dashboard.Status {
 		st.Lists = append(st.Lists, list)
 	}
 	for _, l := range s.Config.Tunnel.Listen {
+		if l.Port == 0 { // any free one
+			l.Port = g.tunnel.Port()
+		}
 		st.Listen = append(st.Listen, "udp "+l.String())
 	}
 	if s.Config.Dashboard.Listen != "" {

@@ -47,15 +47,6 @@ Interrupt (ctrl-c) stops it.`,
 	return c
 }
 
-// logger gives the log of troubles; events go to the journal.
-func (a *app) logger(verbose bool) *slog.Logger {
-	level := slog.LevelWarn
-	if verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-}
-
 func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly bool) error {
 	if err := checkSocketPath(h); err != nil {
 		return err
