@@ -200,7 +200,7 @@ func (d *Dashboard) apiDevices(w http.ResponseWriter, r *http.Request) {
 		d.broken(w, r, err)
 		return
 	}
-	rows, _ := deviceRows(d.gateway().Devices, sum.Devices, now)
+	rows, _ := deviceRows(d.gateway().Devices, sum, now)
 	out := listOf[apiDevice]{Items: []apiDevice{}}
 	for _, row := range rows {
 		a := apiDevice{Name: row.Name, Addresses: []string{}, Connected: row.Connected(now), Rx: row.Rx, Tx: row.Tx, Flows: row.Flows, Today: countsJSON(row.Today)}

@@ -206,6 +206,9 @@ func (d *Dashboard) sections(ctx context.Context) ([]section, error) {
 // stream answers /live until the browser leaves, is too slow, or its session
 // ends.
 func (d *Dashboard) stream(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet { // HEAD: there is no stream to speak of
+		return
+	}
 	me := d.live.join(r.Context())
 	if me == nil {
 		w.Header().Set("Retry-After", "30")

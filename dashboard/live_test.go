@@ -29,6 +29,7 @@ type browser struct {
 	got    strings.Builder
 	limit  time.Time
 	stuck  chan struct{} // nil reads at once; closed reads on
+	wild   bool          // there was a write that could have waited for ever
 }
 
 func newBrowser() *browser             { return &browser{header: http.Header{}, status: 200} }
@@ -48,11 +49,9 @@ func (b *browser) SetWriteDeadline(t time.Time) error {
 func (b *browser) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	stuck, limit := b.stuck, b.limit
+	b.wild = b.wild || limit.IsZero()
 	b.mu.Unlock()
 	if stuck != nil {
-		if limit.IsZero() {
-			return 0, errors.New("a write without a deadline would wait for ever")
-		}
 		select {
 		case <-stuck:
 		case <-time.After(time.Until(limit)):
@@ -164,6 +163,14 @@ func TestLiveShowsWhatHappens(t *testing.T) {
 	})
 }
 
+func TestHeadOfTheStream(t *testing.T) {
+	h := newHouse(t, nil, nil)
+	res := h.do(h.in(request("HEAD", "/live", ""))) // returns, and holds no place
+	if res.StatusCode != 200 || h.watching() != 0 {
+		t.Errorf("HEAD /live: %d, %d watching", res.StatusCode, h.watching())
+	}
+}
+
 func TestLiveSendsOnlyWhatChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, j := liveHouse(t)
@@ -252,6 +259,9 @@ func TestSlowReader(t *testing.T) {
 		if !ended(slowDone) {
 			t.Error("the slow reader is still held")
 		}
+		if slow.wild || quick.wild {
+			t.Error("a write had no deadline")
+		}
 		if ended(quickDone) || h.watching() != 1 {
 			t.Errorf("%d watchers left, want the quick one", h.watching())
 		}
@@ -298,8 +308,20 @@ func TestFullQueueDrops(t *testing.T) {
 
 func TestLiveEndsWithTheSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, _ := liveHouse(t)
+		h, j := liveHouse(t)
 		session := h.door.Begin(time.Now())
+		b := newBrowser()
+		late := h.watch(t.Context(), b, session)
+		synctest.Wait()
+		h.door.End(session)
+		j.ask(journal.StoredQuery{ID: 9500, Query: journal.Query{Time: time.Now(), Device: "redmi", Name: "after-sign-out.example"}})
+		<-time.After(2 * beat)
+		synctest.Wait()
+		if !ended(late) || strings.Contains(b.text(), "after-sign-out") {
+			t.Error("something was shown after signing out")
+		}
+		session = h.door.Begin(time.Now())
+		h.live.draw = func(context.Context) ([]section, error) { return nil, nil } // from here on nothing happens
 		done := h.watch(t.Context(), newBrowser(), session)
 		synctest.Wait()
 		<-time.After(3 * sessionChecks)

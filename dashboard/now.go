@@ -53,6 +53,7 @@ type deviceRow struct {
 	State string // connected, away or new
 	Seen  string // how long ago the last handshake was
 	Today journal.DeviceSummary
+	Found int64 // private values caught today, without those that are only possible
 	Bytes int64
 }
 
@@ -111,7 +112,7 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 		return v, err
 	}
 	v.Today = today.Total
-	v.Devices, v.Connected = deviceRows(st.Devices, today.Devices, now)
+	v.Devices, v.Connected = deviceRows(st.Devices, today, now)
 	v.Waiting = today.Total.Queries == 0 && !slices.ContainsFunc(st.Devices, func(d Device) bool { return !d.Handshake.IsZero() })
 	v.Stopped = stoppedNames(today.Blocked)
 	v.Wide = chart.Draw("wide", day.Hours, now, 760, 230, 3)
@@ -153,11 +154,16 @@ func (d *Dashboard) lines(ctx context.Context, v *nowView) error {
 
 // deviceRows joins the gateway's devices with their day: connected ones first.
 // Devices that are gone from the config but spoke today are left to the log.
-func deviceRows(devices []Device, days []journal.DeviceSummary, now time.Time) (rows []deviceRow, connected int64) {
+func deviceRows(devices []Device, today journal.Summary, now time.Time) (rows []deviceRow, connected int64) {
 	for _, dev := range devices {
 		r := deviceRow{Device: dev, State: "new", Bytes: int64(dev.Rx + dev.Tx)}
-		if i := slices.IndexFunc(days, func(s journal.DeviceSummary) bool { return s.Device == dev.Name }); i >= 0 {
-			r.Today = days[i]
+		if i := slices.IndexFunc(today.Devices, func(s journal.DeviceSummary) bool { return s.Device == dev.Name }); i >= 0 {
+			r.Today = today.Devices[i]
+		}
+		for _, l := range today.Leaks {
+			if l.Device == dev.Name && l.Confidence != "possible" {
+				r.Found += l.Count
+			}
 		}
 		switch {
 		case dev.Connected(now):

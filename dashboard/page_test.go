@@ -106,7 +106,7 @@ func TestNowAnswersInTenSeconds(t *testing.T) {
 	text := words(h.get(t, "/", 200))
 	for _, must := range []string{
 		"4,812 questions today, 1,204 stopped, 299 private values kept from 2 hosts.", "1 of 3 devices connected",
-		"redmi connected", "handshake 48 s ago", "galaxy away", "ipad never connected",
+		"redmi connected asked 3,120 stopped 1,066 caught 299", "mine yours, 4 rules", "handshake 48 s ago", "galaxy away", "ipad never connected",
 		"Xiaomi sa.api.intl.miui.com", "visited address https://en.m.wiki…/wiki/Insom… ×141", "proved",
 		"form ›, then base64 ›, then gzip ›, then json",
 		"sa.api.intl.miui.com ×511", "xiaomi :14 =sa.api.intl.miui.com", "8.8.8.8 tcp 853 refused DNS over TLS", "hard-coded address",

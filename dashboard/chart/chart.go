@@ -24,7 +24,6 @@ type Chart struct {
 	Lines         []Line
 	Asked         int64
 	Stopped       int64
-	Busiest       time.Time // the hour with most questions; zero when there was none
 }
 
 // Bar is one hour: its numbers, and where they stand.
@@ -55,9 +54,7 @@ func Draw(id string, hours []journal.Hour, now time.Time, width, height, labelEv
 	for i := range asked {
 		c.Asked += asked[i]
 		c.Stopped += stopped[i]
-		if asked[i] > most {
-			most, c.Busiest = asked[i], first.Add(time.Duration(i)*time.Hour)
-		}
+		most = max(most, asked[i])
 	}
 	step := niceStep(most)
 	full := float64(step * max(1, (most+step-1)/step))

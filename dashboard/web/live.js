@@ -7,9 +7,8 @@
     stamp: { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' },
     hour: { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' },
   };
-  const today = new Date().toDateString();
-
   function localise(root) {
+    const today = new Date().toDateString();
     for (const el of root.querySelectorAll('time[data-t]')) {
       const at = new Date(el.dateTime);
       const form = el.dataset.t === 'stamp' && at.toDateString() === today ? 'clock' : el.dataset.t;
