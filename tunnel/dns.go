@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/tcpip/stack"
-
 	"nightlatch/journal"
 	"nightlatch/policy"
 )
@@ -51,9 +49,9 @@ func (t *Tunnel) answerDNS(ctx context.Context, p *peer, f policy.Flow, network 
 }
 
 // udpDNS answers a datagram to port 53 of any address, on its own goroutine:
-// the caller is WireGuard's and must not wait. False: there is no resolver,
+// the caller is WireGuard's and must not wait. It keeps wire. False: there is no resolver,
 // and port 53 is closed rather than forwarded.
-func (t *Tunnel) udpDNS(p *peer, f policy.Flow, pkt *stack.PacketBuffer) bool {
+func (t *Tunnel) udpDNS(p *peer, f policy.Flow, wire []byte) bool {
 	if t.opts.Handlers.DNS == nil {
 		return false
 	}
@@ -64,7 +62,6 @@ func (t *Tunnel) udpDNS(p *peer, f policy.Flow, pkt *stack.PacketBuffer) bool {
 		t.releaseDNS(p)
 		return true
 	}
-	wire := pkt.Data().AsRange().ToSlice()
 	go func() {
 		defer t.flows.Done()
 		if answer := t.answerDNS(t.ctx, p, f, "udp", wire); answer != nil {

@@ -65,6 +65,7 @@ type Tunnel struct {
 	bind   *bind.Bind
 	dev    *device.Device
 	port   uint16
+	mtu    int
 	self   map[netip.Addr]bool
 	decide func(policy.Flow, time.Time) policy.Verdict
 
@@ -135,10 +136,12 @@ func (t *Tunnel) build() (err error) {
 	t.stack, err = netstack.New(netstack.Options{
 		Addrs: t.opts.Self, MTU: t.opts.MTU, Batch: t.limits.Batch, Buffer: t.limits.Buffer,
 		AnyAddress: true, Handlers: t.packetHandlers,
+		Intercept: func(b []byte) bool { return t.guarded("datagram", func() bool { return t.intercept(b) }) },
 	})
 	if err != nil {
 		return err
 	}
+	t.mtu, _ = t.stack.Device.MTU()
 	b := bind.New(t.opts.Listen, t.limits.Batch)
 	if t.port, err = b.Listen(); err != nil {
 		return err

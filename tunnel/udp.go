@@ -31,7 +31,7 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 		return true
 	}
 	if f.Dst.Port() == dnsPort {
-		return t.udpDNS(p, f, pkt)
+		return t.udpDNS(p, f, pkt.Data().AsRange().ToSlice()) // a fragmented or odd one; see intercept
 	}
 	now := time.Now()
 	m := p.mappingOf(f.Src)
@@ -343,9 +343,9 @@ func (m *mapping) idle(before int64) (out []*udpFlow) {
 	return out
 }
 
-// writeUDP sends a datagram to a device as if from src. It is built here, so
-// that no endpoint of the stack is needed; the stack fragments it to the MTU.
-func (t *Tunnel) writeUDP(src, dst netip.AddrPort, payload []byte) {
+// writeFragments lets the stack cut a datagram to the MTU. It is built here, so
+// that no endpoint of the stack is needed.
+func (t *Tunnel) writeFragments(src, dst netip.AddrPort, payload []byte) {
 	proto := netstack.Protocol(dst.Addr())
 	route, err := t.stack.FindRoute(netstack.NIC, netstack.Addr(src.Addr()), netstack.Addr(dst.Addr()), proto, false)
 	if err != nil {

@@ -27,6 +27,8 @@ type Device struct {
 	tables sync.Pool // *gro.GRO, one while a batch is written
 	once   sync.Once
 	cut    cutter
+
+	intercept func([]byte) bool
 }
 
 var _ tun.Device = (*Device)(nil)
@@ -113,6 +115,9 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 	for _, b := range bufs {
 		proto, ok := protocol(b[offset:])
 		if !ok {
+			continue
+		}
+		if d.intercept != nil && d.intercept(b[offset:]) {
 			continue
 		}
 		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b[offset:])})

@@ -47,6 +47,11 @@ type Options struct {
 	// gateway stands in for the whole internet.
 	AnyAddress bool
 
+	// Intercept sees every inbound packet before the stack; true takes it. It
+	// runs on WireGuard's receive goroutine, must not block and must not keep
+	// the packet. Nil takes nothing.
+	Intercept func(packet []byte) (taken bool)
+
 	// Handlers take packets that belong to no connection of the stack. They are
 	// set before the interface exists, as a packet would race them otherwise.
 	// They run on WireGuard's receive goroutine and must not block; true means
@@ -84,6 +89,7 @@ func New(opts Options) (*Stack, error) {
 			tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6},
 	})}
 	s.Device = newDevice(s.link, opts.MTU, opts.Batch, !opts.NoGRO)
+	s.Device.intercept = opts.Intercept
 	if err := s.configure(opts); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("netstack: %w", err)
