@@ -109,7 +109,7 @@ func TestNowAnswersInTenSeconds(t *testing.T) {
 		"redmi connected asked 3,120 stopped 1,066 caught 299", "mine yours, 4 rules", "handshake 48 s ago", "galaxy away", "ipad never connected",
 		"Xiaomi sa.api.intl.miui.com", "visited address https://en.m.wiki…/wiki/Insom… ×141", "proved",
 		"form ›, then base64 ›, then gzip ›, then json",
-		"sa.api.intl.miui.com ×511", "xiaomi :14 =sa.api.intl.miui.com", "8.8.8.8 tcp 853 refused DNS over TLS", "hard-coded address",
+		"sa.api.intl.miui.com ×511", "xiaomi :14 =sa.api.intl.miui.com", "caught with 5 private values", "8.8.8.8 tcp 853 refused DNS over TLS", "hard-coded address",
 		"hagezi-pro was last refreshed 9 days ago", "not read; plain HTTP alone", "dns.quad9.net", "0 lost",
 	} {
 		if !strings.Contains(text, must) {
