@@ -107,7 +107,7 @@ func sampleCapture() Capture {
 		Scheme: "https", Method: "POST", Path: "/track/v1/" + secretID + "?imei=862345678901234&v=2",
 		ContentType: "application/x-www-form-urlencoded", UserAgent: "MintBrowser/3.4 (" + secretID + ")",
 		TLS:  &TLS{SNI: "tracking.miui.com", ALPN: []string{"h2", "http/1.1"}, Version: "TLS 1.3", JA4: "t13d1516h2", Outcome: "read"},
-		Size: 2100, Sample: []byte("data=raw " + secretID),
+		Size: 2100, Repeats: 4, Sample: []byte("data=raw " + secretID),
 		Result: decoder.Result{
 			Verdict: "leak", Flags: []string{"truncated"},
 			Layers: []decoder.Layer{
@@ -163,7 +163,7 @@ func TestWhatIsWrittenComesBack(t *testing.T) {
 func checkCapture(t *testing.T, got StoredCapture) {
 	t.Helper()
 	want := sampleCapture()
-	if got.Name != want.Name || got.Dst != want.Dst || got.Scheme != want.Scheme || got.Size != want.Size ||
+	if got.Name != want.Name || got.Dst != want.Dst || got.Scheme != want.Scheme || got.Size != want.Size || got.Repeats != want.Repeats ||
 		!reflect.DeepEqual(got.TLS, want.TLS) || !reflect.DeepEqual(got.Result.Flags, want.Result.Flags) || got.Result.Verdict != "leak" {
 		t.Errorf("capture differs: %+v", got)
 	}

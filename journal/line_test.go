@@ -23,7 +23,7 @@ func TestLine(t *testing.T) {
 	hostile := blockedQuery()
 	hostile.Name, hostile.Device, hostile.Through = "a\x1b[2Jb\n\u202eevil", "phone\r", ""
 	capture := sampleCapture()
-	capture.Path = "/track"
+	capture.Path, capture.Repeats = "/track", 0
 	capture.Result.Findings = append(capture.Result.Findings, capture.Result.Findings[1])
 	refused := Capture{Time: day(10, 4), Device: "redmi", Name: "x.example", Scheme: "tls", TLS: &TLS{Outcome: "refused our certificate"}}
 	icmp := Flow{Time: day(10, 2), Device: "redmi", Proto: "icmp", Dst: netip.MustParseAddrPort("192.0.2.1:0")}
@@ -100,7 +100,7 @@ func TestJSONKeys(t *testing.T) {
 	}{
 		{blockedQuery(), "answers device kind name network rcode server through time took_us type verdict"},
 		{sampleFlow(), "device down_bytes dst error exact kind name proto src time took_us up_bytes verdict"},
-		{sampleCapture(), "content_type device dst findings flags kind layers method name path scheme size_bytes time tls user_agent verdict"},
+		{sampleCapture(), "content_type device dst findings flags kind layers method name path repeats scheme size_bytes time tls user_agent verdict"},
 		{sampleNotice(), "device kind level room text time"},
 	} {
 		if got := strings.Join(slices.Sorted(maps.Keys(decoded(t, c.e))), " "); got != c.want {

@@ -70,6 +70,7 @@ type captureJSON struct {
 	UserAgent   string        `json:"user_agent,omitempty"`
 	TLS         *tlsJSON      `json:"tls,omitempty"`
 	Size        int64         `json:"size_bytes"`
+	Repeats     int           `json:"repeats,omitempty"` // identical ones left out before it
 	Verdict     string        `json:"verdict"`
 	Flags       []string      `json:"flags,omitempty"`
 	Layers      []layerJSON   `json:"layers"`
@@ -160,7 +161,7 @@ func captureForm(c Capture, id int64) captureJSON {
 	out := captureJSON{
 		eventJSON: head(KindCapture, id, c.Time, c.Device),
 		Name:      c.Name, Dst: address(c.Dst), Scheme: c.Scheme, Method: c.Method, Path: c.Path,
-		ContentType: c.ContentType, UserAgent: c.UserAgent, Size: c.Size,
+		ContentType: c.ContentType, UserAgent: c.UserAgent, Size: c.Size, Repeats: c.Repeats,
 		Verdict: c.Result.Verdict, Flags: c.Result.Flags,
 		Layers: []layerJSON{}, Findings: []findingJSON{},
 	}

@@ -124,6 +124,9 @@ func captureWhat(c Capture) string {
 	if c.Size > 0 {
 		what += " " + size(c.Size)
 	}
+	if c.Repeats > 0 {
+		what += fmt.Sprintf(" (and %d alike)", c.Repeats)
+	}
 	return what
 }
 

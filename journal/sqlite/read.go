@@ -191,7 +191,7 @@ func captures(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredCa
 	if err != nil || !ok {
 		return nil, err
 	}
-	text := "SELECT t.id, t.time, t.path, t.size, t.sample, d.text, n.text, x.text, s.text, m.text, c.text, u.text, l.text, v.text, g.text, y.text FROM (" +
+	text := "SELECT t.id, t.time, t.path, t.size, t.repeats, t.sample, d.text, n.text, x.text, s.text, m.text, c.text, u.text, l.text, v.text, g.text, y.text FROM (" +
 		inner + ") t" + word("d", "t.device") + word("n", "t.name") + word("x", "t.dst") + word("s", "t.scheme") + word("m", "t.method") +
 		word("c", "t.content_type") + word("u", "t.user_agent") + word("l", "t.tls") + word("v", "t.verdict") + word("g", "t.flags") +
 		word("y", "t.layers") + " ORDER BY t.id DESC"
@@ -200,7 +200,7 @@ func captures(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredCa
 		var c event.StoredCapture
 		var ms int64
 		var dst, tls, flags, layers string
-		err := r.Scan(&c.ID, &ms, &c.Path, &c.Size, &c.Sample, &c.Device, &c.Name, &dst, &c.Scheme, &c.Method,
+		err := r.Scan(&c.ID, &ms, &c.Path, &c.Size, &c.Repeats, &c.Sample, &c.Device, &c.Name, &dst, &c.Scheme, &c.Method,
 			&c.ContentType, &c.UserAgent, &tls, &c.Result.Verdict, &flags, &layers)
 		if err != nil {
 			return err

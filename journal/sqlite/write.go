@@ -146,8 +146,8 @@ func (w *insertion) capture(id int64, c *event.Capture) error {
 		sample = c.Sample
 	}
 	_, err = w.exec(w.ctx, `INSERT INTO capture (device, name, dst, scheme, method, content_type, user_agent, tls,
-		verdict, flags, layers, id, time, path, size, sample) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-		append(args, id, c.Time.UnixMilli(), c.Path, c.Size, sample)...)
+		verdict, flags, layers, id, time, path, size, repeats, sample) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		append(args, id, c.Time.UnixMilli(), c.Path, c.Size, c.Repeats, sample)...)
 	if err != nil {
 		return err
 	}
