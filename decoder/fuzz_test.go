@@ -16,7 +16,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(post("/c", "Content-Encoding: br\r\n", string(brotlied(device2))))
 	f.Add(post("/c", "Transfer-Encoding: chunked\r\n", chunks(device2, 11)))
 	for _, body := range []string{device2, string(gzHelper([]byte(device2))), string(pb(2, pb(4, device2))), b64(zl(device2)),
-		string(mpMap("gaid", gaid2)), string(xored([]byte(device2), 9)), "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--b--\r\n",
+		string(mpMap("gaid", gaid2)), string(xored([]byte(device2), 9)), "--bd\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx\r\n--bd--\r\n",
 		"<a b=\"c\"><d>e</d></a>", "{\"a\":1}\n{\"b\":[1,2", "Obj\x01\x04\x16avro.schema\x06\"1\"\x00", string(utf16of(device2, le))} {
 		f.Add([]byte(body))
 	}

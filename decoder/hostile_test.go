@@ -68,7 +68,7 @@ func hostile() map[string][]byte {
 		"zlib magics":        bytes.Repeat([]byte("\x78\x9c"), 1<<20),
 		"zstd large window":  {0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xf8, 1, 0, 0, 0, 0, 0, 0, 0},
 		"json islands":       []byte("\x01" + strings.Repeat(`{"a":"`, 500_000)),
-		"multipart parts":    []byte("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + strings.Repeat("x\r\n--b\r\n\r\n\r\n", 200_000)),
+		"multipart parts":    []byte("--bb\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + strings.Repeat("x\r\n--bb\r\n\r\n\r\n", 200_000)),
 		"lines":              []byte(strings.Repeat("{}\n", 1<<20)),
 		"addresses":          []byte(strings.Repeat("a@b.co ", 500_000)),
 		"one long word":      []byte(strings.Repeat("A", 4<<20)),
