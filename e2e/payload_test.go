@@ -59,6 +59,11 @@ func (h *house) testHTTPS(t *testing.T) {
 	if out, err = h.in(h.phone, "curl", "-sS", "-m", "10", "--cacert", ca, "https://www.news-site.org/"); err == nil {
 		t.Errorf("a wanted site was opened with the owner's CA:\n%s", out)
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("captures: %v", h.captures())
+		}
+	}()
 	h.until("both in the journal", 10*time.Second, func() bool {
 		read, refused := false, false
 		for _, e := range h.captures() {

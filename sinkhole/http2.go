@@ -51,6 +51,9 @@ func begun(c net.Conn, state http.ConnState) {
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
+	if t, ok := c.(*tail); ok {
+		c = t.Conn
+	}
 	if x, ok := c.(*stream); ok && state == http.StateActive {
 		x.active.Add(1)
 	}

@@ -113,9 +113,13 @@ func (x *session) intercept(who client, info *journal.TLS) (record bool) {
 		return true
 	}
 	x.conn.SetDeadline(time.Now().Add(x.s.limits.Hello))
-	tc := tls.Server(x.conn, x.s.tlsConfig(who.name, leaf))
+	seen := &tail{Conn: x.conn}
+	tc := tls.Server(seen, x.s.tlsConfig(who.name, leaf))
 	defer tc.Close()
 	if err := tc.HandshakeContext(x.ctx); err != nil {
+		if alert, ok := seen.plainAlert(); ok {
+			err = &net.OpError{Op: "remote error", Err: alert}
+		}
 		x.untrusted(who, info, err)
 		return true
 	}
