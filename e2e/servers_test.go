@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
@@ -25,29 +26,36 @@ import (
 const pagePlain = `<!doctype html><title>news</title><h1>the wanted page</h1>
 <img src="http://sa.api.intl.miui.com/sa.gif?project=web&data=eyJkaXN0aW5jdF9pZCI6IjNmMWM5YTdlNWIyZDgwNDYiLCJldmVudCI6IiRwYWdldmlldyIsInByb3BlcnRpZXMiOnsiJHVybCI6Imh0dHBzOi8vd3d3Lm5ld3Mtc2l0ZS5vcmcvcHJpdmF0ZS1wYWdlIn19">`
 
-// TestServers is not a test: the lab runs this binary again inside the
-// internet's namespace to be its web servers and its recorders.
-func TestServers(t *testing.T) {
-	dir := os.Getenv("NL_E2E_SERVERS")
-	if dir == "" {
-		t.Skip("runs inside the lab only")
+// TestMain lets the lab run this binary again, inside the internet's
+// namespace, to be its web servers and its recorders.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("NL_E2E_SERVERS"); dir != "" {
+		if err := serveInternet(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
+	os.Exit(m.Run())
+}
+
+// serveInternet serves until the lab ends this process.
+func serveInternet(dir string) error {
 	web := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, pagePlain)
 	})
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "web.crt"), filepath.Join(dir, "web.key"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for _, host := range []string{webAddr, webAddr6} {
-		go func() { t.Log(http.ListenAndServe(net.JoinHostPort(host, "80"), web)) }()
+		go func() { log.Print(http.ListenAndServe(net.JoinHostPort(host, "80"), web)) }()
 		srv := &http.Server{Addr: net.JoinHostPort(host, "443"), Handler: web, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
-		go func() { t.Log(srv.ListenAndServeTLS("", "")) }()
+		go func() { log.Print(srv.ListenAndServeTLS("", "")) }()
 	}
 	echo, err := net.ListenPacket("udp", net.JoinHostPort(webAddr, "7"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	go func() {
 		b := make([]byte, 65536)
@@ -59,27 +67,31 @@ func TestServers(t *testing.T) {
 			echo.WriteTo(b[:n], from)
 		}
 	}()
-	record(t, filepath.Join(dir, "vendor.txt"))
-	os.WriteFile(filepath.Join(dir, "servers.ready"), nil, 0o644)
-	select {} // until the lab ends this process
+	if err := record(filepath.Join(dir, "vendor.txt")); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "servers.ready"), nil, 0o644); err != nil {
+		return err
+	}
+	select {}
 }
 
 // record listens where nothing may ever arrive and writes down what does.
-func record(t *testing.T, path string) {
+func record(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for _, host := range []string{vendorAddr, googleDNS, httpDNS} {
 		for _, port := range []string{"53", "80", "443", "853", "8080"} {
 			at := net.JoinHostPort(host, port)
 			l, err := net.Listen("tcp", at)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			u, err := net.ListenPacket("udp", at)
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			go func() {
 				for {
@@ -103,6 +115,7 @@ func record(t *testing.T, path string) {
 			}()
 		}
 	}
+	return nil
 }
 
 // writeCert makes a certificate for names, signed by itself.
@@ -175,7 +188,7 @@ remote-control:
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.start(l.network, "servers", []string{"NL_E2E_SERVERS=" + l.dir}, self, "-test.run", "^TestServers$", "-test.timeout", "15m")
+	l.start(l.network, "servers", []string{"NL_E2E_SERVERS=" + l.dir}, self)
 	l.until("the servers of the internet", 20*time.Second, func() bool {
 		_, err := os.Stat(filepath.Join(l.dir, "servers.ready"))
 		return err == nil

@@ -126,7 +126,7 @@ const shutdownGrace = 2 * time.Second
 func servePages(h http.Handler, listeners []net.Listener) func(context.Context) error {
 	return func(ctx context.Context) error {
 		srv := &http.Server{
-			Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+			Handler: h, ReadHeaderTimeout: 10 * time.Second, // and no more: a live page reads for hours
 			IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 			BaseContext: func(net.Listener) context.Context { return ctx },
 		}
