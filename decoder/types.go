@@ -8,6 +8,7 @@
 package decoder
 
 import (
+	"slices"
 	"strings"
 
 	"nightlatch/decoder/find"
@@ -68,5 +69,6 @@ func (r Result) Trail(f Finding) []Layer {
 			out = append(out, l)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Layer) int { return len(a.Path) - len(b.Path) })
 	return out
 }

@@ -75,12 +75,19 @@ func luhn(s string) bool {
 // dull reports values that stand for "none": a constant or a counting run of
 // digits, as emulators, zeroed ids and placeholders have them.
 func dull(s string) bool {
-	s = strings.ToLower(strings.NewReplacer("-", "", ":", "", ".", "").Replace(s))
-	kinds := map[byte]bool{}
-	for i := range len(s) {
-		kinds[s[i]] = true
+	if strings.ContainsAny(s, "-:.") {
+		s = strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(s, "-", ""), ":", ""), ".", "")
 	}
-	return len(kinds) <= 2 ||
+	s = strings.ToLower(s)
+	var seen [256]bool
+	kinds := 0
+	for i := range len(s) {
+		if !seen[s[i]] {
+			seen[s[i]] = true
+			kinds++
+		}
+	}
+	return kinds <= 2 ||
 		strings.HasPrefix("0123456789abcdef0123456789abcdef", s) ||
 		strings.HasPrefix("1234567890abcdef1234567890abcdef", s) || strings.HasPrefix("12345678901234567890", s)
 }

@@ -226,8 +226,11 @@ func (w *pack) sized(c byte) (item, bool) {
 	case c >= 0xc7 && c <= 0xc9:
 		size, skip = 1<<(c-0xc7), 1
 	case c >= 0xd4 && c <= 0xd8:
-		w.i++ // the type of the extension
-		return w.view('b', 1<<(c-0xd4))
+		v, ok := w.view('b', 1+1<<(c-0xd4)) // its type, then its bytes
+		if ok {
+			v.value = v.value[1:]
+		}
+		return v, ok
 	case c >= 0xd9 && c <= 0xdb:
 		kind, size = 's', 1<<(c-0xd9)
 	case c == 0xdc || c == 0xdd:

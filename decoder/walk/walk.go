@@ -107,7 +107,11 @@ func writePart(b *strings.Builder, p *Step, codec string, first bool) {
 	case p.Array:
 		b.WriteString(strconv.Itoa(p.Index))
 	default:
-		b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(p.Key))
+		key := p.Key
+		if strings.ContainsAny(key, "~/") {
+			key = strings.ReplaceAll(strings.ReplaceAll(key, "~", "~0"), "/", "~1")
+		}
+		b.WriteString(key)
 	}
 }
 
