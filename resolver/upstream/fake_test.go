@@ -241,18 +241,18 @@ func settle(t *testing.T, before int) {
 
 var example = Question{Name: "example.com.", Type: dns.TypeA} // never changed
 
-func ask(t *testing.T, g *Group) (Reply, error, time.Duration) {
+func ask(t *testing.T, g *Group) (Reply, time.Duration, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	begin := time.Now()
 	r, err := g.Exchange(ctx, example)
-	return r, err, time.Since(begin)
+	return r, time.Since(begin), err
 }
 
 func mustAsk(t *testing.T, g *Group) Reply {
 	t.Helper()
-	r, err, _ := ask(t, g)
+	r, _, err := ask(t, g)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,7 @@ func TestTruncation(t *testing.T) {
 	})
 	t.Run("tcp refuses", func(t *testing.T) {
 		s := listen(t, false, nil, answer)
-		if _, err, took := ask(t, group(t, Options{Upstreams: []string{s.addr()}})); err == nil || took > time.Second {
+		if _, took, err := ask(t, group(t, Options{Upstreams: []string{s.addr()}})); err == nil || took > time.Second {
 			t.Errorf("error %v after %v", err, took)
 		}
 	})
@@ -223,7 +223,7 @@ func TestFailover(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s, other := listen(t, false, nil, c.first), listen(t, false, nil, always)
 			g := group(t, Options{Upstreams: []string{s.addr(), other.addr()}, Step: 200 * time.Millisecond})
-			r, err, took := ask(t, g)
+			r, took, err := ask(t, g)
 			if err != nil || r.Upstream != other.addr() || took > c.within {
 				t.Errorf("%s, %v after %v", r.Upstream, err, took)
 			}
@@ -233,7 +233,7 @@ func TestFailover(t *testing.T) {
 		s, other := listen(t, false, nil, never), listen(t, false, nil, always)
 		s.udp.Close()
 		g := group(t, Options{Upstreams: []string{s.addr(), other.addr()}})
-		if _, err, took := ask(t, g); err != nil || took > time.Second {
+		if _, took, err := ask(t, g); err != nil || took > time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
@@ -247,14 +247,14 @@ func TestFailover(t *testing.T) {
 		})
 		other := listen(t, false, nil, always)
 		g := group(t, Options{Upstreams: []string{s.addr(), other.addr()}})
-		if r, err, _ := ask(t, g); err != nil || r.Msg.Rcode != dns.RcodeServerFailure || other.asked.Load() != 0 {
+		if r, _, err := ask(t, g); err != nil || r.Msg.Rcode != dns.RcodeServerFailure || other.asked.Load() != 0 {
 			t.Errorf("%v, %v: an upstream that does not validate overruled one that does", r, err)
 		}
 	})
 	t.Run("all servfail", func(t *testing.T) {
 		s := listen(t, false, nil, rcode(dns.RcodeServerFailure))
 		g := group(t, Options{Upstreams: []string{s.addr(), s.addr()}})
-		if r, err, _ := ask(t, g); err != nil || r.Msg.Rcode != dns.RcodeServerFailure {
+		if r, _, err := ask(t, g); err != nil || r.Msg.Rcode != dns.RcodeServerFailure {
 			t.Errorf("%v, %v", r, err)
 		}
 	})
@@ -279,7 +279,7 @@ func TestDeadNames(t *testing.T) {
 			for range 20 {
 				// Three hundred packets at once may cost one of ours, which is sent
 				// again after a second; the dead names take 2.5.
-				if _, err, took := ask(t, g); err != nil || took > 2*time.Second {
+				if _, took, err := ask(t, g); err != nil || took > 2*time.Second {
 					t.Errorf("%v after %v", err, took)
 				}
 			}
@@ -293,18 +293,18 @@ func TestNoNetwork(t *testing.T) {
 		return nil, errors.New("network is unreachable")
 	}})
 	for range 5 {
-		if _, err, took := ask(t, g); err == nil || took > 100*time.Millisecond {
+		if _, took, err := ask(t, g); err == nil || took > 100*time.Millisecond {
 			t.Fatalf("%v after %v", err, took)
 		}
 	}
-	if _, err, _ := ask(t, g); !errors.Is(err, ErrUnreachable) {
+	if _, _, err := ask(t, g); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("error %v, want ErrUnreachable", err)
 	}
 	if s := g.Status(); s[0].Up || s[1].Up || s[0].Err == "" {
 		t.Errorf("status %+v", s)
 	}
 	empty := group(t, Options{})
-	if _, err, _ := ask(t, empty); !errors.Is(err, ErrUnreachable) {
+	if _, _, err := ask(t, empty); !errors.Is(err, ErrUnreachable) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -331,7 +331,7 @@ func TestRecovery(t *testing.T) {
 	defer tick.Stop()
 	begin := time.Now()
 	for time.Since(begin) < 3*time.Second {
-		if _, err, _ := ask(t, g); err == nil {
+		if _, _, err := ask(t, g); err == nil {
 			if changes.Load() != 2 {
 				t.Errorf("%d changes told, want 2", changes.Load())
 			}
@@ -445,7 +445,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := s.asked.Load()
-			_, err, _ := ask(t, group(t, o))
+			_, _, err := ask(t, group(t, o))
 			if err == nil || !strings.Contains(err.Error(), "certificate") {
 				t.Errorf("error %v", err)
 			}
@@ -457,7 +457,7 @@ func TestTLS(t *testing.T) {
 	t.Run("handshake never ends", func(t *testing.T) {
 		slow, other := listen(t, true, nil, never), listen(t, true, cfg, always)
 		g := group(t, Options{Upstreams: []string{"tls://dns.test#" + slow.addr(), "tls://dns.test#" + other.addr()}, RootCAs: ca.roots, Step: 200 * time.Millisecond})
-		if _, err, took := ask(t, g); err != nil || took > time.Second {
+		if _, took, err := ask(t, g); err != nil || took > time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
@@ -510,7 +510,7 @@ func TestHTTPS(t *testing.T) {
 	})
 	for name, bad := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"status 500": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
-		"redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.test/", 302) },
+		"redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.test/", http.StatusFound) },
 		"html":       func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>") },
 		"garbage":    func(w http.ResponseWriter, r *http.Request) { send(w, []byte("garbage")) },
 		"wrong answer": func(w http.ResponseWriter, r *http.Request) {
@@ -527,7 +527,7 @@ func TestHTTPS(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			handler.Store(bad)
-			if _, err, took := ask(t, group(t, Options{Upstreams: []string{spec}, RootCAs: ca.roots})); err == nil || took > time.Second {
+			if _, took, err := ask(t, group(t, Options{Upstreams: []string{spec}, RootCAs: ca.roots})); err == nil || took > time.Second {
 				t.Errorf("%v after %v", err, took)
 			}
 		})
@@ -536,12 +536,12 @@ func TestHTTPS(t *testing.T) {
 		handler.Store(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 		other := listen(t, false, nil, always)
 		g := group(t, Options{Upstreams: []string{spec, other.addr()}, RootCAs: ca.roots, Step: 200 * time.Millisecond})
-		if _, err, took := ask(t, g); err != nil || took > time.Second {
+		if _, took, err := ask(t, g); err != nil || took > time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 	})
 	t.Run("unknown authority", func(t *testing.T) {
-		if _, err, _ := ask(t, group(t, Options{Upstreams: []string{spec}})); err == nil {
+		if _, _, err := ask(t, group(t, Options{Upstreams: []string{spec}})); err == nil {
 			t.Error("no error")
 		}
 	})
