@@ -1,8 +1,10 @@
 package decoder
 
 import (
+	"bytes"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"nightlatch/decoder/codec"
 	"nightlatch/decoder/vendor"
@@ -65,6 +67,11 @@ func (p *peel) leaf(l walk.Leaf) bool {
 	if l.Binary {
 		p.binaryLeaf(l)
 		return true
+	}
+	if !l.Number && !utf8.Valid(l.Value) {
+		if out, ok := codec.GB18030(l.Value); ok { // GBK, percent-encoded in a form
+			l.At, l.Value = l.At.Begin("gb18030"), out
+		}
 	}
 	if !l.Number && tricky(l.Value) {
 		p.flag("sanitise")
@@ -141,12 +148,19 @@ func (p *peel) descend(out []byte, at *walk.Step, whole bool) {
 	}
 	switch {
 	case codec.Printable(out):
-		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: out, Raw: len(out) > 200})
+		mixed := len(out) > 200 || bytes.ContainsAny(out, "=|,{\n")
+		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: out, Raw: mixed && !found(out)})
 	case codec.Texty(out):
 		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: out, Raw: true})
 	default:
 		p.blob(out, at, nil)
 	}
+}
+
+// found reports a text that is one thing in spite of its signs: a pair of
+// coordinates, a list of packages, an address.
+func found(out []byte) bool {
+	return len(out) < 4096 && !bytes.ContainsAny(out, "=|{\n") || bytes.HasPrefix(out, []byte("http"))
 }
 
 func (p *peel) blob(data []byte, at *walk.Step, text []byte) {

@@ -45,6 +45,11 @@ func UTF16(p []byte) (out []byte, name string, ok bool) {
 // GB18030 turns Chinese text in GB18030 or GBK into UTF-8 if all of p is
 // that, and at least half of it ASCII or Han.
 func GB18030(p []byte) ([]byte, bool) {
+	for _, c := range p {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' {
+			return nil, false
+		}
+	}
 	out, err := simplifiedchinese.GB18030.NewDecoder().Bytes(p)
 	if err != nil || !Printable(out) {
 		return nil, false

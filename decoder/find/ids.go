@@ -69,7 +69,7 @@ func (f *finder) hex16(fd *field, v string) {
 		f.found(fd, "android_id", strings.ToLower(v), Likely)
 	case "device_id":
 		name := strings.Join(words(fd.name), "")
-		exact := name == "deviceid" || name == "did" || name == "devid" || name == "uniqueid" || name == "deviceuniqueid"
+		exact := name == "deviceid" || name == "xdeviceid" || name == "did" || name == "devid" || name == "uniqueid" || name == "deviceuniqueid"
 		f.found(fd, "android_id", strings.ToLower(v), either(exact, Likely, Possible))
 	case "oaid", "vaid", "gsf_id":
 		f.found(fd, fd.kind, strings.ToLower(v), Likely)

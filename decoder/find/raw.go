@@ -14,7 +14,8 @@ const maxRaw = 1 << 20
 // JSON text, strings between binary, a log line. Words are taken as values
 // and the word before each as its name.
 func (f *finder) raw(l *walk.Leaf) {
-	var name []byte
+	above, _ := l.At.Name()
+	name := []byte(above)
 	p := l.Value[:min(len(l.Value), maxRaw)]
 	for i := 0; i < len(p) && len(f.out) < maxFound; {
 		if !part(p[i]) {
@@ -53,6 +54,10 @@ func (f *finder) token(fd *field) {
 		return
 	}
 	switch {
+	case strings.Contains(fd.value, "@") && fd.kind != "email":
+		if isEmail(fd.value) { // anybody's, in a running text
+			f.found(fd, "email", strings.ToLower(fd.value), Possible)
+		}
 	case strings.Contains(fd.value, "@"):
 		f.email(fd)
 	case isURL(fd.value) && fd.kind == "url":

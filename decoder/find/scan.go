@@ -68,16 +68,23 @@ func Scan(leaves []walk.Leaf, s *Scene) []Found {
 	return f.settle()
 }
 
+// pieces reports the form of a value found inside base64 that was not undone.
+func pieces(form string) bool { return strings.HasPrefix(form, "base64[") }
+
 // settle drops a guess where the same kind is proved at the same place.
 func (f *finder) settle() []Found {
 	proved := map[string]bool{}
 	for _, n := range f.out {
-		if n.Confidence == Proved {
+		if n.Confidence == Proved && !pieces(n.Form) {
 			proved[n.Kind+"\x00"+n.At.String()] = true
+			proved[n.Kind+"\x01"+n.Value] = true
 		}
 	}
 	out := f.out[:0]
 	for _, n := range f.out {
+		if pieces(n.Form) && proved[n.Kind+"\x01"+n.Value] {
+			continue // the same, once more decoded
+		}
 		if n.Confidence == Proved || !proved[n.Kind+"\x00"+n.At.String()] {
 			out = append(out, n)
 		}

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -163,7 +164,24 @@ func (j *jsonWalk) member() bool {
 	}
 	j.i++
 	f.key = string(key)
+	if telling(key) && !j.end.leaf(Leaf{At: f.child(), Value: key}, j.visit) {
+		return false
+	}
 	return true
+}
+
+// telling reports a name that is a value itself: {"ada@example.org":{...}}.
+func telling(key []byte) bool {
+	if len(key) < 12 {
+		return false
+	}
+	digits := 0
+	for _, c := range key {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	return digits > 3 || bytes.IndexByte(key, '@') > 0 || bytes.Contains(key, []byte("://"))
 }
 
 // behind reads what follows a value: closing brackets, then a comma and the
