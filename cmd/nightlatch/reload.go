@@ -44,7 +44,7 @@ func (g *gateway) reload() error {
 // is broken or waits for a new start.
 func (g *gateway) tellReload(next *home.Settings) {
 	for _, b := range next.Lists.Broken {
-		g.notice(journal.Error, "blocklists", "%s; the last good version stays in force", b.Err)
+		g.notice(journal.Error, "blocklists", "%s; the last good version stays in force", strings.TrimPrefix(b.Err.Error(), "blocklists: "))
 	}
 	old := g.settings
 	for name, pair := range map[string][2]any{

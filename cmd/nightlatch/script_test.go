@@ -51,6 +51,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("NIGHTLATCH_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TZ", "UTC")
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // under -race every command would wait a second at its end
 			abs, err := filepath.Abs(vectors)
 			e.Setenv("VECTORS", abs)
 			return err

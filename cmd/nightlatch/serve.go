@@ -101,7 +101,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (g 
 	}
 	g.resolver, err = resolver.New(resolver.Options{
 		Policy: &g.policy, Recorder: g.journal, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
-		SinkAddr: g.sinkhole.Addr, Local: localNames(s), CacheEntries: cfg.DNS.Cache,
+		SinkAddr: g.sinkhole.Addr, Local: localNames(s), CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Log: log,
 	})
 	if err != nil {

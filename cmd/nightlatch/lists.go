@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/listtest"
+)
+
+func (a *app) listsCommand() *cobra.Command {
+	return group("lists", "Ask blocklists", "Work with blocklists of every format.",
+		"  echo 'ads.example AAAA' | nightlatch lists test my-list.txt", a.listsTest())
+}
+
+func (a *app) listsTest() *cobra.Command {
+	var format, match string
+	c := &cobra.Command{
+		Use:   "test [--format F] [--match exact|subtree] FILE...",
+		Short: "Answer queries from list files alone, as JSON",
+		Long: `Read queries from standard input, one a line, and print what the lists say to
+each: a JSON object a line with verdict, rule, list, line and detail. It needs
+no gateway, no home and no network. A query is
+
+  NAME [TYPE] [client=NAME] [ip=ADDR] [tag=TAG] [answer=1]
+
+with type A unless it says so; client, ip and tag say who asks, and answer=1
+that NAME is an address found in an answer. The verdict is blocked, allowed,
+pass, rewritten, dropped or truncated. A query that is not understood gets an
+object with query, its line, and error; the exit code is then 1.`,
+		Example: `  echo ads.example | nightlatch lists test my-list.txt
+  nightlatch lists test --format rpz zone.txt other.txt < queries.txt`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			src := blocklists.Source{Format: blocklists.Format(format)}
+			switch match {
+			case "exact":
+				src.Match = new(blocklists.Exact)
+			case "subtree":
+				src.Match = new(blocklists.Subtree)
+			case "":
+			default:
+				return usageError{fmt.Errorf("--match must be exact or subtree, not %q", match), commandName(c)}
+			}
+			t, err := listtest.Load(src, args)
+			if err != nil {
+				return err
+			}
+			bad, err := t.Run(a.stdin, a.stdout)
+			if err == nil && bad > 0 {
+				err = fmt.Errorf("lists: %d queries were not understood", bad)
+			}
+			return err
+		},
+	}
+	c.Flags().StringVar(&format, "format", "auto", "format of the files: "+strings.Join(blocklists.FormatWords(), ", "))
+	c.Flags().StringVar(&match, "match", "", "what a bare name covers: exact or subtree; else as the format says")
+	return c
+}
