@@ -35,10 +35,11 @@ type Tunnel struct {
 
 // DNS is the section dns.
 type DNS struct {
-	Upstreams []string `yaml:"upstreams" doc:"Servers that are asked, first to last: https://NAME/PATH#ADDRESS,... (DoH), tls://NAME#ADDRESS,... (DoT), udp://ADDRESS or tcp://ADDRESS. The addresses after # are where NAME is, so that nothing has to be asked to find it."`
-	CAFile    string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
-	Cache     int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
-	BlockTTL  Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
+	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked, first to last: https://NAME/PATH#ADDRESS,... (DoH), tls://NAME#ADDRESS,... (DoT), udp://ADDRESS or tcp://ADDRESS. The addresses after # are where NAME is, so that nothing has to be asked to find it."`
+	CAFile       string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
+	Cache        int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
+	AllowPrivate []string `yaml:"allow_private" doc:"Names, with all below them, that may have private addresses, such as the NAS at home; anywhere else a private answer is refused (rebinding)."`
+	BlockTTL     Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
 }
 
 // Lists is the section lists.

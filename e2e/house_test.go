@@ -206,10 +206,10 @@ func TestHouse(t *testing.T) {
 	h.run("chromium", h.testChromium)
 	h.run("sinkhole", h.testSinkhole)
 	h.run("https with the owner's CA", h.testHTTPS)
+	h.run("dashboard", h.testDashboard)
 	h.run("live edit", h.testLiveEdit)
 	h.run("kill -9", h.testKill)
 	h.run("journal", h.testJournal)
-	h.run("dashboard", h.testDashboard)
 	if got := h.read(filepath.Join(h.dir, "vendor.txt")); got != "" {
 		t.Errorf("these reached servers that nothing may reach:\n%s", got)
 	}

@@ -168,7 +168,7 @@ func (h *house) testDashboard(t *testing.T) {
 		t.Errorf("the API answers without a login: %s", out)
 	}
 	if dir := os.Getenv("E2E_PICTURES"); dir != "" {
-		h.chromium("--window-size=1280,1500", "--screenshot="+filepath.Join(h.dir, "dashboard.png"), page)
+		h.chromium("--window-size=1280,1420", "--hide-scrollbars", "--screenshot="+filepath.Join(h.dir, "dashboard.png"), page)
 		b := h.read(filepath.Join(h.dir, "dashboard.png"))
 		if err := os.WriteFile(filepath.Join(dir, "dashboard.png"), []byte(b), 0o644); err != nil {
 			t.Fatal(err)
