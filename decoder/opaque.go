@@ -66,7 +66,7 @@ func (p *peel) declaredSecret(b blob) {
 	if !codec.HighEntropy(b.data) || p.opened {
 		return
 	}
-	root := source2(b)
+	root := origin(b)
 	name, _ := b.at.Name()
 	body := root == "body" && b.at.Depth == p.depth()
 	switch {
@@ -76,7 +76,7 @@ func (p *peel) declaredSecret(b blob) {
 	}
 }
 
-func source2(b blob) string {
+func origin(b blob) string {
 	at := b.at
 	for at.Up != nil {
 		at = at.Up
@@ -112,7 +112,7 @@ func secretName(name string) bool {
 
 // vendorSecret believes a description that says this vendor encrypts.
 func (p *peel) vendorSecret(b blob) {
-	if p.opened || source2(b) != "body" || !p.hides(b) {
+	if p.opened || origin(b) != "body" || !p.hides(b) {
 		return
 	}
 	for _, v := range p.vendors {
@@ -131,7 +131,7 @@ func (p *peel) vendorSecret(b blob) {
 // in its simplest mode; letters of the base64 alphabet that are spread unevenly
 // are an encoding with an alphabet of its own; the rest is noise.
 func (p *peel) strange(b blob) {
-	body := source2(b) == "body" && b.at.Depth == p.depth()
+	body := origin(b) == "body" && b.at.Depth == p.depth()
 	switch {
 	case b.text != nil && uneven(b.text):
 		p.flag("unknown-encoding")
