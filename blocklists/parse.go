@@ -116,7 +116,7 @@ func (p *parser) readLines(format syntax.Format, in *bufio.Reader) error {
 	}
 	lines := syntax.NewReader(format, bare, p.imported)
 	if lines == nil {
-		return fmt.Errorf("unknown format %q%s", clip(string(format)), meant(string(format), formatWords()...))
+		return fmt.Errorf("unknown format %q%s", clip(string(format)), meant(string(format), FormatWords()...))
 	}
 	if p.report.BareNames = Exact; lines.Bare() == syntax.Subtree {
 		p.report.BareNames = Subtree
@@ -142,7 +142,8 @@ func (p *parser) understood() error {
 	return nil
 }
 
-func formatWords() []string {
+// FormatWords gives every format that can be asked for, as words.
+func FormatWords() []string {
 	var out []string
 	for _, f := range Formats() {
 		out = append(out, string(f))

@@ -77,7 +77,7 @@ func (l *Limits) set(name, value string) bool {
 			l.Except = append(l.Except, strings.ToLower(v))
 		case "dnstype":
 			var t uint16
-			t, ok = typeCode(v)
+			t, ok = TypeCode(v)
 			add(&l.Types, &l.NotTypes, t, not)
 		case "client":
 			add(&l.Clients, &l.NotClients, client(v), not)
@@ -114,17 +114,6 @@ func client(v string) Client {
 		out.WriteByte(v[i])
 	}
 	return Client{Name: out.String()}
-}
-
-// typeCode knows the DNS types that lists can ask for (IANA, DNS Parameters).
-func typeCode(s string) (uint16, bool) {
-	code, ok := map[string]uint16{
-		"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "HINFO": 13, "MX": 15, "TXT": 16, "RP": 17, "AAAA": 28, "LOC": 29,
-		"SRV": 33, "NAPTR": 35, "CERT": 37, "DNAME": 39, "OPT": 41, "DS": 43, "SSHFP": 44, "RRSIG": 46, "NSEC": 47, "DNSKEY": 48,
-		"NSEC3": 50, "TLSA": 52, "SMIMEA": 53, "CDS": 59, "CDNSKEY": 60, "OPENPGPKEY": 61, "SVCB": 64, "HTTPS": 65,
-		"SPF": 99, "ANY": 255, "URI": 256, "CAA": 257,
-	}[strings.ToUpper(s)]
-	return code, ok
 }
 
 func (l *Limits) holdType(q *Question) bool {
