@@ -76,7 +76,7 @@ func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
 	if t.opts.Handlers.DNS == nil {
 		return // RST
 	}
-	c := r.accept()
+	c := r.accept(ctx)
 	if c == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -88,7 +89,7 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 		return
 	}
 	defer far.Close()
-	c := r.accept()
+	c := r.accept(ctx)
 	if c == nil {
 		f.failed(errNoHandshake)
 		return
@@ -122,7 +123,7 @@ func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
 		f.refused()
 		return
 	}
-	c := r.accept()
+	c := r.accept(ctx)
 	if c == nil {
 		f.failed(errNoHandshake)
 		return
@@ -146,9 +147,13 @@ type phoneConn struct {
 }
 
 // accept completes the handshake towards the phone; nil when the phone has
-// gone. The connection is no longer half-open.
-func (r *request) accept() *phoneConn {
-	wq := new(waiter.Queue)
+// gone or ctx has ended. The connection is no longer half-open.
+func (r *request) accept(ctx context.Context) *phoneConn {
+	ctx, cancel := context.WithTimeout(ctx, r.t.limits.Dial)
+	defer cancel()
+	wq, done := new(waiter.Queue), make(chan struct{})
+	defer close(done)
+	defer context.AfterFunc(ctx, func() { giveUp(wq, done) })()
 	ep, err := r.CreateEndpoint(wq)
 	if err != nil {
 		return nil
@@ -164,6 +169,25 @@ func (r *request) accept() *phoneConn {
 	wq.EventRegister(&c.entry)
 	return c
 }
+
+// giveUp ends a handshake that waits for the phone. The stack has no door for
+// that, but whenever the queue is woken it looks, and a handshake that is not
+// complete then is given up. Waking it again covers a stack that was not
+// listening yet.
+func giveUp(wq *waiter.Queue, done <-chan struct{}) {
+	again := time.NewTicker(giveUpAgain)
+	defer again.Stop()
+	for {
+		wq.Notify(waiter.WritableEvents)
+		select {
+		case <-done:
+			return
+		case <-again.C:
+		}
+	}
+}
+
+const giveUpAgain = 10 * time.Millisecond
 
 // abort ends the connection with a RST.
 func (c *phoneConn) abort() {
