@@ -8,6 +8,8 @@ import (
 
 	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/policy"
+	"nightlatch/resolver"
 
 	"github.com/spf13/cobra"
 )
@@ -89,6 +91,10 @@ func checkHome(h home.Home) checkReport {
 	for _, build := range []func() error{
 		func() error { _, err := s.Policy(); return err },
 		func() error { _, err := rootCAs(s); return err },
+		func() error {
+			_, err := resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams})
+			return err
+		},
 		func() error { _, err := loadCA(s); return err },
 	} {
 		if err := build(); err != nil {

@@ -78,6 +78,9 @@ func (g *gateway) openDashboard() error {
 	g.dashboard, err = dashboard.New(dashboard.Options{
 		Journal: g.journal, Gateway: g.status, Token: token, Hosts: hosts, Log: g.log,
 	})
+	if err != nil && cfg.Dashboard.Token.File != "" {
+		err = fmt.Errorf("%w; delete %s, and the next start makes a new one", err, cfg.Dashboard.Token.Path(h.Dir))
+	}
 	return err
 }
 

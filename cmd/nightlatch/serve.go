@@ -54,8 +54,8 @@ type gateway struct {
 
 // serve is the map of the house: it builds every room from the bottom up and
 // hands the ones to the others that must meet. Nothing runs yet.
-func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (g *gateway, err error) {
-	g = &gateway{started: time.Now(), log: log, settings: s}
+func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ *gateway, err error) {
+	g := &gateway{started: time.Now(), log: log, settings: s}
 	cfg := s.Config
 
 	p, err := s.Policy()

@@ -91,7 +91,7 @@ func (a *app) try(ctx context.Context, log *slog.Logger) error {
 	}
 	unsubscribe()
 	a.summary(events, net.Dialled())
-	fmt.Fprintf(a.stdout, "\n%s in all; nothing of this is kept. nightlatch up does it with your phone\n", time.Since(begin).Round(100*time.Millisecond))
+	fmt.Fprintf(a.stdout, "\n%s in all; nothing of this is kept. nightlatch up does it with your phone\n", time.Since(begin).Round(time.Millisecond))
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (h Home) Prepare() (first bool, err error) {
 		return false, err
 	}
 	if !absent(h.DevicesDir()) {
-		return false, nil
+		return false, makeFolder(h.DevicesDir()) // an error when it is none
 	}
 	return true, h.prepareDevice()
 }

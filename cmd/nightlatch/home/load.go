@@ -80,7 +80,7 @@ func (h Home) loadKnown(cfg *config.Config) (map[string][]string, error) {
 	}
 	known, err := decoder.ParseKnown([]byte(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", cfg.Sinkhole.Known, err)
+		return nil, fmt.Errorf("sinkhole.known: %s: %w", config.Resolve(h.Dir, cfg.Sinkhole.Known.File), err)
 	}
 	return known, nil
 }
