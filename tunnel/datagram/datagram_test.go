@@ -1,4 +1,4 @@
-package tunnel
+package datagram
 
 import (
 	"bytes"
@@ -13,11 +13,11 @@ import (
 func TestDatagram(t *testing.T) {
 	for _, ends := range [][2]string{{"8.8.8.8:53", "10.88.0.2:5000"}, {"[2001:4860:4860::8888]:53", "[fd88::2]:5000"}} {
 		for _, payload := range [][]byte{nil, {1}, {1, 2}, bytes.Repeat([]byte{0xff}, 1231)} {
-			d := datagram{netip.MustParseAddrPort(ends[0]), netip.MustParseAddrPort(ends[1]), payload}
-			b := d.packet()
+			d := Datagram{netip.MustParseAddrPort(ends[0]), netip.MustParseAddrPort(ends[1]), payload}
+			b := d.Packet()
 			udp := header.UDP(b[len(b)-len(payload)-8:])
 			valid := false
-			if d.dst.Addr().Is4() {
+			if d.Dst.Addr().Is4() {
 				ip := header.IPv4(b)
 				valid = ip.IsValid(len(b)) && ip.IsChecksumValid() &&
 					udp.IsChecksumValid(ip.SourceAddress(), ip.DestinationAddress(), checksum.Checksum(payload, 0))
@@ -27,11 +27,11 @@ func TestDatagram(t *testing.T) {
 					udp.IsChecksumValid(ip.SourceAddress(), ip.DestinationAddress(), checksum.Checksum(payload, 0))
 			}
 			if !valid {
-				t.Errorf("%v, %d bytes: not valid: % x", d.dst, len(payload), b[:min(len(b), 60)])
+				t.Errorf("%v, %d bytes: not valid: % x", d.Dst, len(payload), b[:min(len(b), 60)])
 			}
-			back, ok := parseDatagram(b)
-			if !ok || back.src != d.src || back.dst != d.dst || !bytes.Equal(back.payload, payload) {
-				t.Errorf("read back %v %v %v", ok, back.src, back.dst)
+			back, ok := Parse(b)
+			if !ok || back.Src != d.Src || back.Dst != d.Dst || !bytes.Equal(back.Payload, payload) {
+				t.Errorf("read back %v %v %v", ok, back.Src, back.Dst)
 			}
 		}
 	}
@@ -39,7 +39,7 @@ func TestDatagram(t *testing.T) {
 
 // TestNotPlain: what is not plain is left to the stack.
 func TestNotPlain(t *testing.T) {
-	good := datagram{netip.MustParseAddrPort("10.88.0.2:5000"), netip.MustParseAddrPort("8.8.8.8:53"), query(1)}.packet()
+	good := Datagram{netip.MustParseAddrPort("10.88.0.2:5000"), netip.MustParseAddrPort("8.8.8.8:53"), []byte("a question")}.Packet()
 	for name, change := range map[string]func([]byte) []byte{
 		"empty":           func([]byte) []byte { return nil },
 		"options":         func(b []byte) []byte { b[0] = 0x46; return b },
@@ -52,8 +52,8 @@ func TestNotPlain(t *testing.T) {
 		"no udp header":   func(b []byte) []byte { b[3] = 24; return b },
 		"version 5":       func(b []byte) []byte { b[0] = 0x55; return b },
 	} {
-		if d, ok := parseDatagram(change(bytes.Clone(good))); ok {
-			t.Errorf("%s: %v", name, d.dst)
+		if d, ok := Parse(change(bytes.Clone(good))); ok {
+			t.Errorf("%s: %v", name, d.Dst)
 		}
 	}
 }
