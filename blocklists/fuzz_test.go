@@ -3,6 +3,7 @@ package blocklists
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -20,10 +21,10 @@ var seeds = map[Format][]string{
 	Domains:  {"a.example\n*.b.example\n# c\nB\u00fccher.example\n192.0.2.0/24\n"},
 	Wildcard: {"*.a.example\nb.example"},
 	Adblock: {"[Adblock Plus]\n! t\n||a.example^\n@@||b.a.example^$important\n|c.example^\nd.example\n||e*.example^\n/^f[0-9]+\\.example$/\n||g.example^$badfilter\n||g.example^\n" +
-		"||h.example^$denyallow=x.h.example,dnstype=~A|AAAA\n||i.example^$client='a\\'b'\nj##.ad\n||192.0.2.1^\n||\n@@||\n$$\n*\n||*^\n/x/y\n||k.example^$third-party\n-frag-ment.\n"},
+		"||h.example^$denyallow=x.h.example,dnstype=~A|AAAA\n||i.example^$client='a\\'b'\nj##.ad\n||192.0.2.1^\n||\n@@||\n$$\n*\n||*^\n/x/y\n||k.example^$third-party\n||l.example^$dnsrewrite=192.0.2.1\n@@||l.example^$dnsrewrite\n||m.example^$dnsrewrite=NOERROR;MX;1 n.example\n-frag-ment.\n"},
 	DNSMasq: {"local=/a.example/\naddress=/b.example/c.example/0.0.0.0\nserver=/d.example/192.0.2.1\naddress=/#/0.0.0.0\nserver=192.0.2.1\ncache-size=5\n"},
 	RPZ: {"$TTL 300\n@ IN SOA a. b. ( 1 2 3\n 4 5 )\n IN NS localhost.\na.example CNAME .\n*.a.example CNAME *.\nb.example 60 IN CNAME rpz-passthru.\n32.1.2.0.192.rpz-ip CNAME .\n" +
-		"128.1.zz.db8.2001.rpz-ip CNAME .\nc.example A 192.0.2.1\n$ORIGIN x.\nd CNAME rpz-drop.\n* CNAME .\n"},
+		"128.1.zz.db8.2001.rpz-ip CNAME .\nc.example A 192.0.2.1\nc.example 9 TXT \"a;b\" c ; d\ne.example CNAME *.f.example.\n8.0.0.0.10.rpz-client-ip CNAME rpz-tcp-only.\n$ORIGIN x.\nd CNAME rpz-drop.\n* CNAME .\n"},
 	IP: {"192.0.2.1\n2001:db8::/32\n0.0.0.0/0\n::ffff:192.0.2.1 # c\n"},
 }
 
@@ -70,7 +71,7 @@ func checkList(t *testing.T, l *List) {
 			continue
 		}
 		for _, name := range []string{r.Domain, "a." + r.Domain, "q.w." + r.Domain} {
-			if l.Report.Limited+l.Report.Patterns > 0 || len(name) > maxName {
+			if l.Report.Limited+l.Report.Patterns+l.Report.Rewrites+l.Report.Clients > 0 || len(name) > maxName {
 				continue // the oracle does not know these
 			}
 			got, ok := s.Match(name, Selection{})
@@ -80,8 +81,28 @@ func checkList(t *testing.T, l *List) {
 			}
 		}
 	}
+	checkRewrites(t, s, rules)
 	if r, ok := s.Match("qqq.nothing-names-this.zz", Selection{}); ok && r.Match != Pattern && !strings.HasSuffix("qqq.nothing-names-this.zz", r.Domain) {
 		t.Fatalf("%+v stops a name it does not name", r)
+	}
+}
+
+// checkRewrites: what Rewrites gives begins with what Ask gives, and Match never
+// gives a rule that answers in another way than to stop.
+func checkRewrites(t *testing.T, s *Set, rules []Rule) {
+	for _, r := range rules {
+		if r.Domain == "" {
+			continue
+		}
+		q := Query{Name: inside(r), Type: 1, Addr: netip.MustParseAddr("10.1.2.3")}
+		got, ok := s.Ask(q, Selection{})
+		all := s.Rewrites(q, Selection{})
+		if ok && got.Rewrite != nil && (len(all) == 0 || all[0] != got) || got.Rewrite == nil && all != nil {
+			t.Fatalf("%s: Ask gives %+v, Rewrites %+v", q.Name, got, all)
+		}
+		if m, _ := s.Match(q.Name, Selection{}); m.Rewrite != nil && !m.Rewrite.Stops() {
+			t.Fatalf("%s: Match gives %+v", q.Name, m)
+		}
 	}
 }
 
@@ -93,6 +114,10 @@ func checkRule(t *testing.T, l *List, r Rule) {
 	case Address:
 		if !r.Prefix.IsValid() || r.Prefix != r.Prefix.Masked() || r.Domain != "" || r.Prefix.Bits() == 0 && l.Report.Format != Native {
 			t.Fatalf("address rule %+v", r)
+		}
+	case Client:
+		if !r.Prefix.IsValid() || r.Prefix.Bits() == 0 || r.Domain != "" {
+			t.Fatalf("client rule %+v", r)
 		}
 	case Pattern:
 		if r.Domain != "" {

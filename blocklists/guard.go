@@ -61,7 +61,7 @@ func (g *Guard) Crossings(l *List) []Crossing {
 		}
 	}
 	for r := range l.Rules() {
-		if r.Allow || r.Match == Address || r.Match == Pattern {
+		if r.Allow || r.Domain == "" { // not about one name
 			continue
 		}
 		if name, ok := zones.Match(inside(r), Selection{}); ok && name.Allow && set.stops(r) {

@@ -12,10 +12,12 @@ func (l *List) findHoles() {
 		}
 	}
 	for _, r := range l.each() {
-		if r.match() != Exact {
+		if m := r.match(); m != Exact && m != Below {
 			continue
 		}
-		if _, own := wild[r.name]; own {
+		// Where the name is a wildcard too, that one is found before those above
+		// it, unless it is for certain types only.
+		if _, own := wild[r.name]; own && !l.limited(r) {
 			continue
 		}
 		for _, above := range parents(r.name) {
@@ -30,6 +32,11 @@ func (l *List) findHoles() {
 	}
 }
 
+func (l *List) limited(r record) bool {
+	d := l.detail(r)
+	return d != nil && d.limits != nil
+}
+
 // parents gives the names above a name, the nearest first.
 func parents(name string) []string {
 	var out []string
@@ -41,11 +48,14 @@ func parents(name string) []string {
 	return out
 }
 
-// shadowed says whether one of the list's own names lies between a wildcard at
-// the last size bytes of a name and the name.
+// shadowed says whether one of the list's own names is the name, or lies between
+// it and a wildcard at the last size bytes of it.
 func (l *List) shadowed(name []byte, size int) bool {
 	if len(l.holes) == 0 {
 		return false
+	}
+	if _, ok := l.holes[string(name)]; ok {
+		return true
 	}
 	for i := 0; i < len(name)-size-1; i++ {
 		if name[i] == '.' {

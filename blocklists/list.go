@@ -99,7 +99,11 @@ func (l *List) rule(r record) Rule {
 		if d.pattern != nil {
 			rule.Domain, rule.Match = "", Pattern
 		}
+		if d.client.IsValid() {
+			rule.Match, rule.Prefix = Client, d.client
+		}
 		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
+		rule.Rewrite = d.rewrite
 	}
 	return rule
 }
@@ -117,6 +121,8 @@ type Report struct {
 	Allows    int       // rules that let one through
 	Addresses int       // how many of both are address rules
 	Patterns  int       // how many of both are patterns; they cost more to ask than names
+	Clients   int       // how many of both are about who asks, whatever it is
+	Rewrites  int       // how many of both answer by themselves, or take back rules that do; Match leaves them aside
 	Limited   int       // how many of both hold for some questions only: a type, a client, all but some names
 	Cancelled int       // rules of the list that the list itself takes back ($badfilter)
 	Ignored   []Ignored // what was not used, by reason; the most frequent first

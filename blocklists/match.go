@@ -15,65 +15,100 @@ type Query struct {
 	Client string     // the owner's name for the device
 	Addr   netip.Addr // the device's address
 	Tags   []string   // AdGuard's client tags: device_phone, os_android, ...
+
+	// NoRewrites leaves aside the rules that answer by themselves in a way other
+	// than to stop the name, for whoever cannot answer so; see [Rewrite].
+	NoRewrites bool
 }
 
 // asked is what is asked. It is kept apart from best, whose contents are handed
 // out, so that the compiler can leave it on the stack.
 type asked struct {
-	in   Selection
-	name []byte // canonical
-	more *syntax.Question
+	in    Selection
+	name  []byte // canonical
+	more  *syntax.Question
+	plain bool // Query.NoRewrites
 }
 
 // best is the rule that wins so far.
 type best struct {
 	rank uint64 // 0: none yet
-	ref  uint32
-	list int
-	rule record
+	candidate
+	parts []candidate // rules of the kind first, which are settled at the end
+}
+
+// take makes a rule the best one when it is.
+func (b *best) take(rank uint64, c candidate) {
+	if rank > b.rank || rank == b.rank && c.ref < b.ref {
+		b.rank, b.candidate = rank, c
+	}
 }
 
 // Match gives the rule that decides about a name among the selected lists; its
 // Allow says how. The name may have upper-case letters and a final dot. A name
-// that is none has no rule. Match does not allocate for ASCII names.
+// that is none has no rule. Match does not allocate for ASCII names. It is Ask
+// with NoRewrites, for a question of which nothing else is known.
 func (s *Set) Match(name string, in Selection) (Rule, bool) {
-	return s.match(name, &syntax.Question{}, in)
+	var buf [maxName]byte
+	n, ok := foldAsked(&buf, name)
+	if !ok {
+		return Rule{}, false
+	}
+	a := asked{in, buf[:n], &syntax.Question{}, true}
+	b := s.decide(&a)
+	return s.verdict(&b)
 }
 
-// Ask is Match for a question of which more is known.
+// Ask is Match for a question of which more is known. The rule it gives may have
+// a [Rewrite] unless q says otherwise.
 func (s *Set) Ask(q Query, in Selection) (Rule, bool) {
-	return s.match(q.Name, &syntax.Question{Type: q.Type, Client: q.Client, Addr: q.Addr, Tags: q.Tags}, in)
+	var buf [maxName]byte
+	n, ok := foldAsked(&buf, q.Name)
+	if !ok {
+		return Rule{}, false
+	}
+	a := asked{in, buf[:n], q.more(), q.NoRewrites}
+	b := s.decide(&a)
+	return s.verdict(&b)
 }
 
-func (s *Set) match(name string, q *syntax.Question, in Selection) (Rule, bool) {
+// foldAsked writes a name that is asked for in canonical form. A name on the
+// wire is not checked: characters that no rule has, such as the * of a
+// wildcard, are no reason to miss its parents.
+func foldAsked(buf *[maxName]byte, name string) (n int, ok bool) {
 	if len(name) > 0 && name[len(name)-1] == '.' {
 		name = name[:len(name)-1]
 	}
-	var buf [maxName]byte
 	if len(name) == 0 || len(name) > maxName || !lower(buf[:], name) {
-		// A name on the wire is not checked further: characters that no rule
-		// has, such as the * of a wildcard, are no reason to miss its parents.
 		ascii, err := Canonical(name)
 		if err != nil || len(ascii) > maxName || !lower(buf[:], ascii) {
-			return Rule{}, false
+			return 0, false
 		}
 		name = ascii
 	}
-	n := len(name)
-	a := asked{in, buf[:n], q}
-	var b best
-	h := s.names.seed
+	return len(name), true
+}
+
+// decide finds the rule that wins.
+func (s *Set) decide(a *asked) (b best) {
+	h, n := s.names.seed, len(a.name)
 	for i := n - 1; i >= 0; i-- {
-		if buf[i] == '.' {
-			s.probe(&s.names, finish(h), buf[i+1:n], &a, &b)
+		if a.name[i] == '.' {
+			s.probe(&s.names, finish(h), a.name[i+1:], a, &b)
 		}
-		h = step(h, buf[i])
+		h = step(h, a.name[i])
 	}
-	s.probe(&s.names, finish(h), buf[:n], &a, &b)
+	s.probe(&s.names, finish(h), a.name, a, &b)
 	if s.keyed != nil {
-		s.probePatterns(&a, &b)
+		s.probePatterns(a, &b)
 	}
-	return s.verdict(&b)
+	if b.parts != nil {
+		s.settle(&b)
+	}
+	if s.asker != nil && !a.plain && a.more.Addr.IsValid() {
+		s.probeAskers(a, &b)
+	}
+	return b
 }
 
 // lower copies an ASCII name in lower case; it refuses others.
@@ -147,9 +182,27 @@ func (s *Set) probe(t *table, h uint64, suffix []byte, a *asked, b *best) {
 		ref := t.refs[i]
 		list, r := s.at(ref)
 		if r.name == string(suffix) && a.in.has(list) && s.lists[list].covers(r, a) {
-			s.better(b, list, ref, r)
+			s.found(b, candidate{ref, list, r}, a)
 		}
 	}
+}
+
+// found weighs a rule that holds.
+func (s *Set) found(b *best, c candidate, a *asked) {
+	if c.rule.detail >= 0 {
+		switch s.lists[c.list].details[c.rule.detail].kind {
+		case local:
+			if a.plain {
+				return
+			}
+		case first:
+			if !a.plain {
+				b.parts = append(b.parts, c)
+			}
+			return
+		}
+	}
+	b.take(s.rank(c.list, c.rule), c)
 }
 
 // probePatterns looks at the patterns, first those that can be found by how the
@@ -173,7 +226,7 @@ func (s *Set) tryPattern(f found, a *asked, b *best) {
 	}
 	_, r := s.at(f.ref)
 	if d := s.lists[f.list].detail(r); d.limits == nil || d.limits.Hold(a.name, a.more) {
-		s.better(b, f.list, f.ref, r)
+		s.found(b, candidate{f.ref, f.list, r}, a)
 	}
 }
 
@@ -194,28 +247,35 @@ func (l *List) covers(r record, a *asked) bool {
 	return d == nil || d.limits == nil || d.limits.Hold(a.name, a.more)
 }
 
-func (s *Set) better(b *best, list int, ref uint32, r record) {
-	rank := s.rank(list, r)
-	if rank > b.rank || rank == b.rank && ref < b.ref {
-		b.rank, b.ref, b.list, b.rule = rank, ref, list, r
+// What stands above the size of a name in a rank.
+const (
+	classException = 1 << 32
+	classImportant = 2 << 32
+	classBoth      = 3 << 32
+	classRewrite   = 4 << 32
+	classClient    = 5 << 32
+)
+
+// level is the part of a rank that a list gives its rules. It is never 0.
+func (s *Set) level(list int) uint64 {
+	if s.lists[list].Own {
+		return 1<<63 | 1
 	}
+	return 1
 }
 
 // rank orders the rules that speak about one name, as the package comment
 // says: own lists, then importance and exceptions, then length, then exact,
 // then allow. It is never 0.
 func (s *Set) rank(list int, r record) uint64 {
-	rank := uint64(1)
-	if s.lists[list].Own {
-		rank |= 1 << 63
-	}
+	rank := s.level(list)
 	switch r.flags & (flagException | flagImportant) {
 	case flagException | flagImportant:
-		rank |= 3 << 32
+		rank |= classBoth
 	case flagImportant:
-		rank |= 2 << 32
+		rank |= classImportant
 	case flagException:
-		rank |= 1 << 32
+		rank |= classException
 	}
 	size := len(r.name)
 	if r.match() == Address {

@@ -22,7 +22,7 @@ const (
 	maxCancels  = 5000 // rules that one list takes back; published lists have 66
 
 	reasonLong     = "longer than 64 KiB"
-	reasonPatterns = "more than 5000 patterns"
+	reasonPatterns = "more than 5000 patterns, or rules about who asks"
 )
 
 var errNotList = errors.New("not a list")
@@ -37,6 +37,7 @@ type parser struct {
 	text    []byte         // the line being read
 	cancels map[string]int // rules that the list takes back, by syntax.CancelKey
 	crowded bool           // the line held a pattern too many
+	shared  *Rewrite       // of the last rule that had one: many a rule has the same
 	buf     [maxName]byte
 	key     [17]byte
 }
@@ -280,15 +281,18 @@ func (p *parser) imported(r syntax.Rule) bool {
 		flags |= flagImportant
 	}
 	var d *detail
-	if r.Answer.IsValid() || r.Limits != nil || r.Pattern != nil {
+	if r.Answer.IsValid() || r.Limits != nil || r.Pattern != nil || r.Rewrite != nil {
 		d = &detail{Answer: r.Answer, limits: r.Limits, pattern: r.Pattern}
-		if !p.canonicalExcept(r.Limits) {
+		if !p.canonicalExcept(r.Limits) || !p.rewrite(d, r.Rewrite) {
 			return false
 		}
 	}
 	switch r.Scope {
 	case syntax.Addr:
 		p.addPrefix(p.report.Lines, r.Prefix, p.text, flags, d)
+		return true
+	case syntax.Asker:
+		p.addClient(r.Prefix, flags, d)
 		return true
 	case syntax.Patterns:
 		if p.crowded = p.report.Patterns >= maxPatterns; p.crowded {
@@ -306,6 +310,47 @@ func (p *parser) imported(r syntax.Rule) bool {
 }
 
 var scopes = [...]Match{syntax.Subtree: Subtree, syntax.Exact: Exact, syntax.Below: Below}
+
+// addClient keeps a rule about who asks. Its record has no name.
+func (p *parser) addClient(who netip.Prefix, flags byte, d *detail) {
+	if p.crowded = p.report.Clients >= maxPatterns; p.crowded {
+		return
+	}
+	if d == nil {
+		d = &detail{}
+	}
+	d.client = who
+	p.add(p.report.Lines, nil, p.text, flags, d)
+}
+
+// rewrite notes the answer a rule gives by itself. One with a target that is no
+// name makes the whole rule one to leave out.
+func (p *parser) rewrite(d *detail, w *Rewrite) bool {
+	if w == nil {
+		return true
+	}
+	if w.CNAME != "" {
+		name, star := strings.CutPrefix(w.CNAME, "*.")
+		c, err := Canonical(name)
+		if err != nil {
+			return false
+		}
+		if w.CNAME = c; star {
+			w.CNAME = "*." + c
+		}
+	}
+	if p.shared == nil || *p.shared != *w {
+		p.shared = w
+	}
+	d.rewrite = p.shared
+	switch {
+	case p.report.Format == Adblock:
+		d.kind = first
+	case !w.Stops():
+		d.kind = local
+	}
+	return true
+}
 
 // canonicalExcept brings the names a rule leaves out into the form they are
 // compared in. One that is no name makes the whole rule one to leave out.
@@ -338,11 +383,20 @@ func (p *parser) tally(flags byte, d *detail, n int) {
 	if Match(flags&flagMatch) == Address {
 		p.report.Addresses += n
 	}
-	if d != nil && d.pattern != nil {
+	if d == nil {
+		return
+	}
+	if d.pattern != nil {
 		p.report.Patterns += n
 	}
-	if d != nil && d.limits != nil {
+	if d.limits != nil {
 		p.report.Limited += n
+	}
+	if d.client.IsValid() {
+		p.report.Clients += n
+	}
+	if d.kind != plain {
+		p.report.Rewrites += n
 	}
 }
 

@@ -19,8 +19,8 @@ func ruleLines(l *List) string {
 	for r := range l.Rules() {
 		s := r.Match.String() + " " + r.Domain
 		switch r.Match {
-		case Address:
-			s = "address " + r.Prefix.String()
+		case Address, Client:
+			s = r.Match.String() + " " + r.Prefix.String()
 		case Pattern:
 			s = "pattern " + r.Text
 		}
@@ -29,6 +29,9 @@ func ruleLines(l *List) string {
 		}
 		if r.Answer.IsValid() {
 			s += " -> " + r.Answer.String()
+		}
+		if r.Rewrite != nil {
+			s += " => " + r.Rewrite.String()
 		}
 		out = append(out, s)
 	}
@@ -78,9 +81,9 @@ func TestFormats(t *testing.T) {
 			text: "$TTL 300\n@ IN SOA ns. me. (\n 1 2 ; serial\n 3 4 5 )\n  NS localhost.\nA.example CNAME .\n  TXT \"more; (of the same\"\n*.a.example 60 IN CNAME *.\nb.example IN CNAME rpz-passthru.\n" +
 				"c.example CNAME rpz-drop.\nd.example CNAME garden.example.\ne.example A 192.0.2.1\nf.example A 0.0.0.0\n24.0.2.0.192.rpz-ip CNAME .\n128.1.zz.db8.2001.rpz-ip CNAME .\n1.2.0.192.rpz-ip CNAME .\n" +
 				"32.1.2.0.192.rpz-client-ip CNAME .\n* CNAME .\ng.example. CNAME .\nh.example CNAME h.example.\n",
-			rules: "exact a.example\nbelow a.example\nallow exact b.example\nexact c.example\nexact f.example\naddress 192.0.2.0/24\naddress 2001:db8::1/128\nallow exact h.example",
-			ignored: "local data that is not used: A: e.example A 192.0.2.1\nlocal data that is not used: CNAME: d.example CNAME garden.example.\nlocal data that is not used: TXT: TXT \"more; (of the same\"\n" +
-				"response address without a prefix length: 1.2.0.192.rpz-ip CNAME .\ntrigger that is not used: a name outside the zone: g.example. CNAME .\ntrigger that is not used: rpz-client-ip: 32.1.2.0.192.rpz-client-ip CNAME .\n" +
+			rules: "exact a.example\nexact a.example => TXT more; (of the same\nbelow a.example => NOERROR\nallow exact b.example\nexact c.example\nexact d.example => CNAME garden.example\nexact e.example => A 192.0.2.1\nexact f.example\n" +
+				"address 192.0.2.0/24\naddress 2001:db8::1/128\nclient 192.0.2.1/32\nallow exact h.example",
+			ignored: "response address without a prefix length: 1.2.0.192.rpz-ip CNAME .\ntrigger that is not used: a name outside the zone: g.example. CNAME .\n" +
 				"would match everything: * CNAME ."},
 		{name: "rpz with its own name", format: RPZ,
 			text:  "$ORIGIN rpz.local.\n@ SOA a. b. 1 2 3 4 5\na.example CNAME .\nb.example.rpz.local. CNAME .\n$ORIGIN example.rpz.local.\nc CNAME .\n",
@@ -128,6 +131,7 @@ q.example##.ad
 ##.ad
 ||r.example^$dnsrewrite=192.0.2.1
 ||s.example^$dnstype=NOSUCH
+||y.example^$dnsrewrite=NOERROR;A;home
 ||*^
 @@||
 /lookahead(?=x)/
@@ -154,6 +158,7 @@ below example
 pattern /^k[0-9]\.example$/
 pattern ||l*.example^
 pattern ||m.example
+subtree r.example => A 192.0.2.1
 exact v.example
 below w.example
 subtree x.example
@@ -166,8 +171,8 @@ URL path, port or query: ||n.example/path
 URL path, port or query: ||o.example:8080^
 cosmetic rule, for browsers: ##.ad
 cosmetic rule, for browsers: q.example##.ad
+modifier with a value that is not understood: dnsrewrite: ||y.example^$dnsrewrite=NOERROR;A;home
 modifier with a value that is not understood: dnstype: ||s.example^$dnstype=NOSUCH
-modifier: dnsrewrite: ||r.example^$dnsrewrite=192.0.2.1
 modifier: third-party: ||p.example^$third-party
 regular expression that is not understood: /lookahead(?=x)/
 separator inside the pattern: can never match a name: ||t.example^x
@@ -177,7 +182,7 @@ would match everything: ||*^`
 		t.Errorf("ignored:\n%s\nwant:\n%s", got, wantIgnored)
 	}
 	r := l.Report
-	if r.Blocks != 17 || r.Allows != 1 || r.Addresses != 1 || r.Patterns != 3 || r.Limited != 1 || r.Cancelled != 1 || l.Len() != 18 || r.BareNames != Exact {
+	if r.Blocks != 18 || r.Allows != 1 || r.Addresses != 1 || r.Patterns != 3 || r.Limited != 1 || r.Cancelled != 1 || l.Len() != 19 || r.Rewrites != 1 || r.BareNames != Exact {
 		t.Errorf("%d rules, report %+v", l.Len(), r)
 	}
 	if r, ok := Compile(l).Match("xn--bcher-kva.example", Selection{}); ok {

@@ -54,7 +54,19 @@ type detail struct {
 
 	pattern *syntax.Pattern // the rule is a pattern; its record is named by the pattern's key
 	limits  *syntax.Limits  // when the rule holds; nil is always
+	rewrite *Rewrite        // the answer the rule gives by itself; of an exception the one it takes back
+	kind    kind            // what rewrite makes of the rule
+	client  netip.Prefix    // valid for a rule about who asks
 }
+
+// kind tells the rules that need more than to be matched.
+type kind uint8
+
+const (
+	plain kind = iota // a block or an allow, as nearly every rule
+	local             // data of a zone: for those who can answer by it
+	first             // AdGuard's $dnsrewrite and its exceptions: heard before all others
+)
 
 // record is one rule, decoded; its strings are parts of the list's records.
 type record struct {

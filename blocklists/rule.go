@@ -19,11 +19,21 @@
 // for ads.example. In an RPZ zone a name of its own ends the reach of a wildcard
 // above it, as in the DNS (RFC 4592 §3.3.1).
 //
+// Two kinds of rules answer by themselves (see [Rewrite]) and are heard before
+// all of these on their level, the first kind first: the rules of an RPZ zone about
+// who asks (rpz-client-ip), of which the longest prefix wins; and AdGuard's
+// $dnsrewrite rules that no exception with $dnsrewrite takes back. The local data
+// of a zone has no such place: it is one of everything else.
+//
 // Rules that are still equal are decided by the order of the lists, then of
 // the lines, so that the same lists always name the same rule.
 package blocklists
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"nightlatch/blocklists/syntax"
+)
 
 // Match says how much of the name tree a rule covers.
 type Match uint8
@@ -34,10 +44,11 @@ const (
 	Below                // every name below it, not the name itself: *.name
 	Address              // no name: addresses, see Rule.Prefix
 	Pattern              // no one name: a wildcard inside it, a fragment, a regular expression; see Rule.Text
+	Client               // no name: whatever certain devices ask for; see Rule.Prefix for their addresses
 )
 
 // String gives the word used in lists and messages: subtree, exact, below,
-// address or pattern.
+// address, pattern or client.
 func (m Match) String() string {
 	switch m {
 	case Subtree:
@@ -48,6 +59,8 @@ func (m Match) String() string {
 		return "below"
 	case Address:
 		return "address"
+	case Client:
+		return "client"
 	}
 	return "pattern"
 }
@@ -83,8 +96,8 @@ type Rule struct {
 	List     string       // short name of the list, as in the config: "xiaomi"
 	Line     int          // 1-based line in the list's file
 	Text     string       // the rule as written, at most 200 bytes
-	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule and a pattern
-	Prefix   netip.Prefix // address rules only: the addresses meant, a single one as /32 or /128
+	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule, a pattern and a client rule
+	Prefix   netip.Prefix // address and client rules only: the addresses meant, a single one as /32 or /128
 	Match    Match
 	Allow    bool       // an exception: the name is wanted
 	Action   Action     // what to do instead of the policy's default
@@ -93,4 +106,9 @@ type Rule struct {
 	Breaks   string     // native lists: what stops working
 	Source   string     // native lists: where the fact comes from
 	Answer   netip.Addr // hosts lists: the ordinary address the line gives; not valid when the line gives none
+	Rewrite  *Rewrite   // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
 }
+
+// Rewrite is an answer that a rule gives by itself: $dnsrewrite of AdGuard's
+// syntax, local data of an RPZ zone. See [Set.Rewrites] for several that add up.
+type Rewrite = syntax.Rewrite

@@ -20,6 +20,7 @@ type Set struct {
 
 	keyed map[string][]found // patterns by their key; nil when there are none
 	loose []found            // patterns without a key
+	asker []found            // rules about who asks; they have no pattern
 }
 
 // found is a pattern of the Set.
@@ -81,7 +82,7 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 	l := s.lists[i]
 	for at, r := range l.each() {
 		ref := s.base[i] + uint32(at)
-		if d := l.detail(r); d != nil && d.pattern != nil {
+		if d := l.detail(r); d != nil && (d.pattern != nil || d.client.IsValid()) {
 			s.insertPattern(found{d.pattern, i, ref})
 			s.infos[i].Rules++
 			continue
@@ -100,6 +101,10 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 }
 
 func (s *Set) insertPattern(f found) {
+	if f.pattern == nil {
+		s.asker = append(s.asker, f)
+		return
+	}
 	if s.keyed == nil {
 		s.keyed = map[string][]found{}
 	}
@@ -145,7 +150,17 @@ func (l *List) same(a, b record) bool {
 		return false
 	}
 	da, db := l.detail(a), l.detail(b)
-	return (da == nil || da.limits == nil) && (db == nil || db.limits == nil)
+	if da != nil && da.limits != nil || db != nil && db.limits != nil {
+		return false
+	}
+	var wa, wb *Rewrite
+	if da != nil {
+		wa = da.rewrite
+	}
+	if db != nil {
+		wb = db.rewrite
+	}
+	return wa == wb || wa != nil && wb != nil && *wa == *wb
 }
 
 // at finds a record and its list by position.

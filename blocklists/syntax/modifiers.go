@@ -18,6 +18,15 @@ func modifiers(rule *Rule, list []byte) (reason string) {
 		case "important":
 			rule.Important = true
 			continue
+		case "dnsrewrite":
+			ok := rule.Allow && value == "" // takes back every rewrite
+			if rule.Rewrite = new(Rewrite); !ok {
+				rule.Rewrite, ok = dnsrewrite(value)
+			}
+			if !ok {
+				return BadValue + name
+			}
+			continue
 		case "denyallow", "dnstype", "client", "ctag":
 		default:
 			return Modifier + modifierWord(name)

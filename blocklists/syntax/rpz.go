@@ -67,7 +67,7 @@ func (z *zone) words(text []byte) (words []string, same bool) {
 		z.depth = max(0, z.depth+bytes.Count(text, []byte("("))-bytes.Count(text, []byte(")")))
 		text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("("), []byte(" ")), []byte(")"), []byte(" "))
 	}
-	z.open = append(z.open, strings.Fields(string(text))...)
+	z.open = append(z.open, fields(string(text))...)
 	if z.depth > 0 && len(z.open) < maxRecord {
 		return nil, false
 	}
@@ -78,8 +78,50 @@ func (z *zone) words(text []byte) (words []string, same bool) {
 	return words, false
 }
 
+// fields splits a line at its blanks; a text in quotes stays one word, with its
+// first quote. Behind a word that begins with ; everything is a comment.
+func fields(line string) []string {
+	if strings.IndexByte(line, '"') < 0 {
+		return strings.Fields(line)
+	}
+	var out []string
+	for line = strings.TrimLeft(line, " \t\r\n"); line != "" && line[0] != ';'; line = strings.TrimLeft(line, " \t\r\n") {
+		end := strings.IndexAny(line, " \t\r\n;")
+		if line[0] == '"' {
+			var text string
+			text, line = quoted(line[1:])
+			out = append(out, `"`+text)
+			continue
+		}
+		if end < 0 {
+			end = len(line)
+		}
+		out, line = append(out, line[:end]), line[end:]
+	}
+	return out
+}
+
+// quoted reads a text up to its closing quote (RFC 1035 §5.1).
+func quoted(s string) (text, rest string) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			return b.String(), s[i+1:]
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), ""
+}
+
 func (r *Reader) rpzRecord(owner string, words []string) string {
+	ttl := uint64(0)
 	for len(words) > 0 && (words[0][0] >= '0' && words[0][0] <= '9' || strings.EqualFold(words[0], "IN")) {
+		if n, err := strconv.ParseUint(words[0], 10, 31); err == nil {
+			ttl = n
+		}
 		words = words[1:] // a TTL and the class, in either order
 	}
 	if len(words) == 0 {
@@ -97,9 +139,15 @@ func (r *Reader) rpzRecord(owner string, words []string) string {
 	case len(data) == 0 || kind == "" || !nameLike(kind):
 		return NotName
 	}
-	rule, reason := rpzAction(kind, data[0], owner)
+	if kind == "CNAME" {
+		data[0] = r.zone.absolute(data[0])
+	}
+	rule, reason := rpzAction(kind, data, owner)
 	if reason != "" {
 		return reason
+	}
+	if rule.Rewrite != nil {
+		rule.Rewrite.TTL = uint32(ttl)
 	}
 	trigger, ok := r.zone.trigger(owner)
 	if !ok {
@@ -109,37 +157,69 @@ func (r *Reader) rpzRecord(owner string, words []string) string {
 }
 
 // rpzAction reads what a record does.
-func rpzAction(kind, data, owner string) (rule Rule, reason string) {
+func rpzAction(kind string, words []string, owner string) (rule Rule, reason string) {
 	switch kind {
-	case "A", "AAAA":
-		a, err := netip.ParseAddr(data)
-		if err != nil {
-			return rule, NotName
-		}
-		if a.IsUnspecified() || a.IsLoopback() {
-			return rule, ""
-		}
-		return rule, Local + kind
 	case "CNAME":
+		return rpzCNAME(strings.ToLower(words[0]), owner)
+	case "A", "AAAA":
+		if a, err := netip.ParseAddr(words[0]); err != nil {
+			return rule, NotName
+		} else if a.IsUnspecified() || a.IsLoopback() {
+			return rule, "" // another way to write a block
+		}
+	case "TXT":
+		var text strings.Builder
+		for _, w := range words {
+			text.WriteString(strings.TrimPrefix(w, `"`))
+		}
+		words = []string{text.String()}
 	default:
 		return rule, Local + kind
 	}
-	switch target := strings.ToLower(data); target {
-	case ".", "*.":
+	w, ok := data(kind, words[0])
+	if !ok {
+		return rule, NotName
+	}
+	// A type of which the zone has nothing is answered as if no rule spoke.
+	rule.Rewrite, rule.Limits = w, &Limits{Types: []uint16{w.Type}}
+	return rule, ""
+}
+
+func rpzCNAME(target, owner string) (rule Rule, reason string) {
+	switch target {
+	case ".":
+	case "*.":
+		rule.Rewrite = new(Rewrite)
 	case "rpz-passthru.":
 		rule.Allow = true
 	case "rpz-drop.":
 		rule.Action = Silence
 	case "rpz-tcp-only.":
-		return rule, Local + "rpz-tcp-only"
+		rule.Rewrite = &Rewrite{TCP: true}
 	default:
 		if strings.EqualFold(strings.TrimSuffix(target, "."), strings.TrimSuffix(owner, ".")) {
 			rule.Allow = true // a name that points to itself is the old form of passthru
 			return rule, ""
 		}
-		return rule, Local + "CNAME"
+		if !strings.HasSuffix(target, ".") {
+			return rule, Local + "CNAME to a name in the zone, whose own name is not known"
+		}
+		w, ok := data("CNAME", target)
+		if !ok {
+			return rule, NotName
+		}
+		rule.Rewrite = w
 	}
 	return rule, ""
+}
+
+// absolute completes a target that is relative to the zone, where the zone says
+// its name.
+func (z *zone) absolute(target string) string {
+	if strings.HasSuffix(target, ".") || z.origin == "" || strings.EqualFold(target, z.owner) {
+		return target
+	}
+	return target + "." + z.origin
 }
 
 // trigger takes the zone's own name off an owner.
@@ -160,9 +240,15 @@ func (z *zone) trigger(owner string) (string, bool) {
 func (r *Reader) rpzTrigger(rule Rule, name string) string {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	switch last {
-	case "rpz-ip":
-		return r.rpzAddr(rule, strings.TrimSuffix(name, ".rpz-ip"))
-	case "rpz-client-ip", "rpz-nsip", "rpz-nsdname":
+	case "rpz-ip", "rpz-client-ip":
+		if rule.Rewrite != nil && !rule.Rewrite.Stops() && !(rule.Rewrite.TCP && last == "rpz-client-ip") {
+			return Local + "for " + last
+		}
+		if rule.Scope = Addr; last == "rpz-client-ip" {
+			rule.Scope = Asker
+		}
+		return r.rpzAddr(rule, strings.TrimSuffix(name, "."+last))
+	case "rpz-nsip", "rpz-nsdname":
 		return Trigger + last
 	}
 	rule.Scope = Exact
@@ -177,7 +263,7 @@ func (r *Reader) rpzTrigger(rule Rule, name string) string {
 	return ""
 }
 
-// rpzAddr reads a response-IP trigger: the prefix length, then the address
+// rpzAddr reads a response-IP or client-IP trigger: the prefix length, then the address
 // backwards, with "zz" for the double colon of IPv6.
 func (r *Reader) rpzAddr(rule Rule, name string) string {
 	labels := strings.Split(name, ".")
@@ -213,6 +299,12 @@ func (r *Reader) rpzAddr(rule Rule, name string) string {
 	if p.Addr() != a {
 		return NotName // bits beyond the length: BIND refuses it too
 	}
-	rule.Prefix = p
-	return r.prefix(rule)
+	if rule.Prefix = p; rule.Scope == Addr {
+		return r.prefix(rule)
+	}
+	if bits == 0 {
+		return All
+	}
+	r.emit(rule)
+	return ""
 }

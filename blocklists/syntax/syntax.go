@@ -36,6 +36,7 @@ const (
 	Below                 // what lies below Name
 	Addr                  // Prefix
 	Patterns              // what Pattern finds
+	Asker                 // whatever a client out of Prefix asks for
 )
 
 // Action is what a rule asks for by name; most rules do not.
@@ -59,6 +60,7 @@ type Rule struct {
 	Action    Action     // what the line says to do
 	Answer    netip.Addr // the ordinary address the line gives, if it does
 	Limits    *Limits    // when the rule holds; nil is always
+	Rewrite   *Rewrite   // the answer the rule gives by itself; of an exception the one it takes back, the zero value for every one
 }
 
 // Reader reads the lines of one list.
