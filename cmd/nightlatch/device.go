@@ -14,6 +14,7 @@ import (
 
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/qr"
+	"nightlatch/cmd/nightlatch/terminal"
 	"nightlatch/config"
 )
 
@@ -130,7 +131,7 @@ func (a *app) showDevice(h home.Home, d config.Device, showQR bool) error {
 	case !home.Whole(conf):
 		fmt.Fprintf(a.stdout, "put the phone's own private key into this file and import it with the WireGuard app\n")
 	case showQR:
-		if err := qr.Print(a.stdout, string(conf), isTerminal(a.stdout)); err != nil {
+		if err := qr.Print(a.stdout, string(conf), terminal.Colours(a.stdout)); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.stdout, "\nscan this with the WireGuard app (+, scan from QR code), or import the file\n")

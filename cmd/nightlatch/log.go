@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/terminal"
 	"nightlatch/config"
 	"nightlatch/journal"
 )
@@ -94,7 +95,7 @@ func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, f
 }
 
 func (a *app) printEvent(e journal.StoredEvent, asJSON bool) error {
-	line := journal.Line(e.Event)
+	line := terminal.Fit(journal.Line(e.Event), terminal.Width(a.stdout))
 	if asJSON {
 		b, err := journal.JSON(e.Event)
 		if err != nil {

@@ -12,10 +12,10 @@ import (
 	"text/tabwriter"
 
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/terminal"
 	"nightlatch/journal"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func (a *app) upCommand() *cobra.Command {
@@ -45,6 +45,14 @@ Interrupt (ctrl-c) stops it.`,
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "also print what the rooms say about their work")
 	c.Flags().BoolVarP(&quietly, "quiet", "q", false, "do not print a line for every event")
 	return c
+}
+
+// logger gives the log of troubles; events go to the journal.
+func (a *app) logger(verbose bool) *slog.Logger {
+	if verbose {
+		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return terminal.Calm(a.stderr)
 }
 
 func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly bool) error {
@@ -123,8 +131,9 @@ func (a *app) greet(g *gateway, page net.Addr, first bool) error {
 		if err := a.showDevice(s.Home, s.Devices[0], true); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "\n%s is the address of this machine at home; to connect from elsewhere, forward the UDP port to it\n"+
-			"and put your outside name into tunnel.endpoint, then: nightlatch device rotate %s\n", s.Config.Tunnel.Endpoint, s.Devices[0].Name)
+		fmt.Fprintf(a.stdout, "\nphones look for this machine at %s; to connect from elsewhere,\n"+
+			"forward the UDP port to it, put your outside name into tunnel.endpoint, then:\n"+
+			"  nightlatch device rotate %s\n", s.Config.Tunnel.Endpoint, s.Devices[0].Name)
 	case len(s.Devices) == 0:
 		fmt.Fprintln(a.stdout, "no devices yet; nightlatch device add NAME makes one")
 	default:
@@ -159,16 +168,10 @@ func (g *gateway) tell(w io.Writer) func(context.Context) error {
 				if !open {
 					return nil
 				}
-				if _, err := fmt.Fprintln(w, journal.Line(e)); err != nil && !errors.Is(err, os.ErrClosed) {
+				if _, err := fmt.Fprintln(w, terminal.Fit(journal.Line(e), terminal.Width(w))); err != nil && !errors.Is(err, os.ErrClosed) {
 					return err
 				}
 			}
 		}
 	}
-}
-
-// isTerminal tells whether w is a terminal that wants colours (NO_COLOR).
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == ""
 }

@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"context"
@@ -11,15 +11,13 @@ import (
 	"nightlatch/decoder"
 )
 
-// logger gives the log of troubles; events go to the journal.
-func (a *app) logger(verbose bool) *slog.Logger {
-	if verbose {
-		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	return slog.New(&calmHandler{out: a.stderr, mu: new(sync.Mutex)})
+// Calm gives a log that writes warnings and errors to w as one line each, the
+// way the command line says everything else, and drops what is less.
+func Calm(w io.Writer) *slog.Logger {
+	return slog.New(&calmHandler{out: w, mu: new(sync.Mutex)})
 }
 
-// calmHandler writes warnings and errors the way say does, one line each.
+// calmHandler is the handler of Calm.
 type calmHandler struct {
 	out   io.Writer
 	mu    *sync.Mutex // one line at a time
