@@ -20,12 +20,20 @@ import (
 // Home is the folder in which a gateway lives; Dir is its absolute path.
 type Home struct{ Dir string }
 
-// The places of a home. Path gives the file of that name in it.
+// Path gives the file of that name in it.
 func (h Home) Path(name string) string { return filepath.Join(h.Dir, name) }
-func (h Home) ConfigFile() string      { return h.Path("nightlatch.yaml") }
-func (h Home) DevicesDir() string      { return h.Path("devices") }
-func (h Home) Socket() string          { return h.Path("control.sock") }
-func (h Home) CADir() string           { return h.Path("ca") }
+
+// ConfigFile is nightlatch.yaml, which the owner edits.
+func (h Home) ConfigFile() string { return h.Path("nightlatch.yaml") }
+
+// DevicesDir holds two files a device.
+func (h Home) DevicesDir() string { return h.Path("devices") }
+
+// Socket is where a running gateway is reached.
+func (h Home) Socket() string { return h.Path("control.sock") }
+
+// CADir holds the owner's certificate authority, if there is one.
+func (h Home) CADir() string { return h.Path("ca") }
 
 // FirstDevice is the name of the device that the first start makes.
 const FirstDevice = "phone"

@@ -45,6 +45,7 @@ func New(names map[string]netip.Addr, h http.Handler) (*Net, error) {
 	return n, nil
 }
 
+// Close stops the servers.
 func (n *Net) Close() {
 	n.dns.Close()
 	n.web.Close()
