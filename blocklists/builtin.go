@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"nightlatch/blocklists/spell"
 )
 
 // neverBlock is the built-in list of names that no list should stop. It holds
@@ -36,9 +38,9 @@ func BuiltinNames() []string {
 func Builtin(name string) (*List, error) {
 	text, err := builtin.ReadFile("builtin/" + name + ".yaml")
 	if err != nil || name == neverBlock {
-		return nil, fmt.Errorf("blocklists: no built-in list is called %q%s", clip(name), meant(name, BuiltinNames()...))
+		return nil, fmt.Errorf("blocklists: no built-in list is called %q%s", clip(name), spell.Meant(name, BuiltinNames()...))
 	}
-	return parse(Source{Name: name, Format: Native}, "builtin/"+name+".yaml", bytes.NewReader(text))
+	return parse(Source{Name: name, Format: Native}, "builtin/"+name+".yaml", "", bytes.NewReader(text))
 }
 
 // BuiltinText gives the YAML of a built-in list as it was written, to be shown

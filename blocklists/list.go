@@ -103,7 +103,7 @@ func (l *List) rule(r record) Rule {
 			rule.Match, rule.Prefix = Client, d.client
 		}
 		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
-		rule.Rewrite = d.rewrite
+		rule.Rewrite, rule.File = d.rewrite, d.File
 	}
 	return rule
 }
@@ -125,6 +125,7 @@ type Report struct {
 	Rewrites  int       // how many of both answer by themselves, or take back rules that do; Match leaves them aside
 	Limited   int       // how many of both hold for some questions only: a type, a client, all but some names
 	Cancelled int       // rules of the list that the list itself takes back ($badfilter)
+	Included  []string  // native lists: the files it includes, relative to its own
 	Ignored   []Ignored // what was not used, by reason; the most frequent first
 }
 

@@ -2,6 +2,7 @@ package blocklists
 
 import (
 	"net/netip"
+	"time"
 
 	"nightlatch/blocklists/syntax"
 )
@@ -15,6 +16,7 @@ type Query struct {
 	Client string     // the owner's name for the device
 	Addr   netip.Addr // the device's address
 	Tags   []string   // AdGuard's client tags: device_phone, os_android, ...
+	Now    time.Time  // the moment of the question; at the zero time no rule has expired
 
 	// NoRewrites leaves aside the rules that answer by themselves in a way other
 	// than to stop the name, for whoever cannot answer so; see [Rewrite].

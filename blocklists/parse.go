@@ -8,8 +8,10 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 
+	"nightlatch/blocklists/spell"
 	"nightlatch/blocklists/syntax"
 )
 
@@ -31,6 +33,7 @@ var errNotList = errors.New("not a list")
 type parser struct {
 	src    Source
 	file   string // how messages call the list
+	folder string // where included files are; empty when the list is no file
 	list   *List
 	report *Report
 	builder
@@ -47,7 +50,7 @@ type parser struct {
 // page, a binary, YAML that is broken (a [*SyntaxError] with line and column), or
 // larger than its bound. Compressed (gzip) lists are told by their content.
 func Parse(src Source, r io.Reader) (*List, error) {
-	return parse(src, src.Name, r)
+	return parse(src, src.Name, "", r)
 }
 
 // ParseFile is Parse for a file; messages name the file.
@@ -57,12 +60,12 @@ func ParseFile(src Source, path string) (*List, error) {
 		return nil, fmt.Errorf("blocklists: %w", err)
 	}
 	defer f.Close()
-	return parse(src, path, f)
+	return parse(src, path, filepath.Dir(path), f)
 }
 
-func parse(src Source, file string, r io.Reader) (*List, error) {
+func parse(src Source, file, folder string, r io.Reader) (*List, error) {
 	list := &List{Name: src.Name, Title: src.Name, Owner: src.Owner, About: src.About, Own: src.Own}
-	p := &parser{src: src, file: file, list: list, report: &list.Report}
+	p := &parser{src: src, file: file, folder: folder, list: list, report: &list.Report}
 	if err := p.read(r); err != nil {
 		var at *SyntaxError
 		if errors.As(err, &at) {
@@ -117,7 +120,7 @@ func (p *parser) readLines(format syntax.Format, in *bufio.Reader) error {
 	}
 	lines := syntax.NewReader(format, bare, p.imported)
 	if lines == nil {
-		return fmt.Errorf("unknown format %q%s", clip(string(format)), meant(string(format), FormatWords()...))
+		return fmt.Errorf("unknown format %q%s", clip(string(format)), spell.Meant(string(format), FormatWords()...))
 	}
 	if p.report.BareNames = Exact; lines.Bare() == syntax.Subtree {
 		p.report.BareNames = Subtree

@@ -49,8 +49,8 @@ const actionShift = 3
 
 // detail is what few rules have; it lies beside the records.
 type detail struct {
-	Category, Why, Breaks, Source string
-	Answer                        netip.Addr
+	Category, Why, Breaks, Source, File string
+	Answer                              netip.Addr
 
 	pattern *syntax.Pattern // the rule is a pattern; its record is named by the pattern's key
 	limits  *syntax.Limits  // when the rule holds; nil is always

@@ -153,5 +153,5 @@ func (s *Set) probeAskers(a *asked, b *best) {
 
 // more is what is asked besides the name.
 func (q *Query) more() *syntax.Question {
-	return &syntax.Question{Type: q.Type, Client: q.Client, Addr: q.Addr, Tags: q.Tags}
+	return &syntax.Question{Type: q.Type, Client: q.Client, Addr: q.Addr, Tags: q.Tags, Now: q.Now}
 }

@@ -105,6 +105,7 @@ type Rule struct {
 	Why      string     // native lists: what it collects
 	Breaks   string     // native lists: what stops working
 	Source   string     // native lists: where the fact comes from
+	File     string     // native lists: the included file that Line counts in, relative to the list's own; empty for that one
 	Answer   netip.Addr // hosts lists: the ordinary address the line gives; not valid when the line gives none
 	Rewrite  *Rewrite   // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
 }

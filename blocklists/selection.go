@@ -1,6 +1,10 @@
 package blocklists
 
-import "fmt"
+import (
+	"fmt"
+
+	"nightlatch/blocklists/spell"
+)
 
 // Selection is a part of the lists of a Set: those a device has. The zero value
 // selects every list. A Selection belongs to the Set that made it.
@@ -24,7 +28,7 @@ func (s *Set) Select(names ...string) (Selection, error) {
 			}
 		}
 		if !found {
-			return Selection{}, fmt.Errorf("blocklists: no list is called %q%s", clip(name), meant(name, s.listNames()...))
+			return Selection{}, fmt.Errorf("blocklists: no list is called %q%s", clip(name), spell.Meant(name, s.listNames()...))
 		}
 	}
 	return sel, nil

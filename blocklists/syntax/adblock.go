@@ -3,6 +3,7 @@ package syntax
 import (
 	"bytes"
 	"net/netip"
+	"time"
 )
 
 // adblockLine reads the part of AdGuard's filter syntax that speaks of names.
@@ -56,7 +57,7 @@ func (r *Reader) regex(rule Rule, text []byte) string {
 			return reason
 		}
 	}
-	p, err := newRegex(string(text[1:end]))
+	p, err := NewRegex(string(text[1:end]))
 	if err != nil {
 		return Regex
 	}
@@ -174,6 +175,7 @@ type Limits struct {
 	Types, NotTypes     []uint16 // DNS types ($dnstype)
 	Clients, NotClients []Client // who asks ($client)
 	Tags, NotTags       []string // what asks ($ctag)
+	Until               Expiry   // when the rule ceases to hold
 }
 
 // Client is one who asks: by name, or by address.
@@ -190,6 +192,7 @@ type Question struct {
 	Client string
 	Addr   netip.Addr
 	Tags   []string
+	Now    time.Time
 }
 
 // Hold says whether a rule with these limits speaks about a name, in canonical
@@ -200,5 +203,5 @@ func (l *Limits) Hold(name []byte, q *Question) bool {
 			return false
 		}
 	}
-	return l.holdType(q) && l.holdClient(q) && l.holdTags(q)
+	return l.holdType(q) && l.holdClient(q) && l.holdTags(q) && !l.Until.Past(q.Now)
 }

@@ -64,7 +64,7 @@ const maxSample = 512
 // lineFormat is the one format a line can belong to, or nothing.
 func lineFormat(raw []byte) Format {
 	line := strings.TrimRight(string(raw[:min(len(raw), maxSample)]), " \t\r")
-	for _, key := range []string{"name:", "owner:", "about:", "action:", "rules:", "allow:"} {
+	for _, key := range []string{"name:", "owner:", "about:", "action:", "include:", "rules:", "allow:"} {
 		if line == key || strings.HasPrefix(line, key+" ") {
 			return Native
 		}

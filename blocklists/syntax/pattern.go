@@ -15,6 +15,8 @@ const (
 var (
 	errLong = errors.New("longer than 512 bytes")
 	errAll  = errors.New("matches everything")
+	errFew  = errors.New("names too little besides its wildcards: at least 3 characters")
+	errStar = errors.New("no wildcard: only the characters of names and * are used")
 )
 
 // Pattern finds names that one name cannot describe: wildcards inside it, open
@@ -59,9 +61,22 @@ func (p *Pattern) key(label, start bool) string {
 	return after
 }
 
-// newRegex makes a pattern of a regular expression in RE2's syntax. Case does
+// NewWildcard makes a pattern of a name with * for any characters, dots as well.
+// It has to fit the whole name.
+func NewWildcard(text string) (*Pattern, error) {
+	text = strings.TrimSuffix(text, ".")
+	if name := strings.ReplaceAll(text, "*", ""); len(name) == len(text) || len(text) > maxRegex || name != "" && !nameLike(name) || strings.ContainsFunc(name, notASCII) {
+		return nil, errStar
+	}
+	if p := newGlob([]byte(text), false, true, true); p != nil {
+		return p, nil
+	}
+	return nil, errFew
+}
+
+// NewRegex makes a pattern of a regular expression in RE2's syntax. Case does
 // not matter: names have none.
-func newRegex(expr string) (*Pattern, error) {
+func NewRegex(expr string) (*Pattern, error) {
 	if len(expr) > maxRegex {
 		return nil, errLong
 	}

@@ -81,7 +81,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"(?=x)", "(", ".*", "", "x*", strings.Repeat("x", 600)} {
-		if _, err := newRegex(bad); err == nil {
+		if _, err := NewRegex(bad); err == nil {
 			t.Errorf("%q is a regular expression to use", bad)
 		}
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +50,7 @@ object with query, its line, and error; the exit code is then 1.`,
 			if err != nil {
 				return err
 			}
+			t.Now = time.Now
 			bad, err := t.Run(a.stdin, a.stdout)
 			if err == nil && bad > 0 {
 				err = fmt.Errorf("lists: %d queries were not understood", bad)
@@ -58,4 +61,18 @@ object with query, its line, and error; the exit code is then 1.`,
 	c.Flags().StringVar(&format, "format", "auto", "format of the files: "+strings.Join(blocklists.FormatWords(), ", "))
 	c.Flags().StringVar(&match, "match", "", "what a bare name covers: exact or subtree; else as the format says")
 	return c
+}
+
+func (a *app) schemaCommand() *cobra.Command {
+	return &cobra.Command{Use: "schema", Short: "Print the JSON Schema of YAML lists, for editors",
+		Long: `Print the JSON Schema of YAML lists. An editor with a YAML language server
+completes and checks a list whose first line names the file it was saved to:
+
+  # yaml-language-server: $schema=list.schema.json`,
+		Example: "  nightlatch schema > list.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := io.WriteString(a.stdout, blocklists.NativeSchema())
+			return err
+		}}
 }

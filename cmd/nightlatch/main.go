@@ -115,7 +115,7 @@ what they would have received.
 	root.PersistentFlags().StringVar(&a.home, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usageError{err, commandName(c)} })
 	root.AddCommand(a.upCommand(), a.tryCommand(), a.deviceCommand(), a.checkCommand(), a.whyCommand(),
-		a.logCommand(), a.listsCommand(), a.decodeCommand(), a.caCommand(), a.docsCommand(), a.versionCommand())
+		a.logCommand(), a.listsCommand(), a.schemaCommand(), a.decodeCommand(), a.caCommand(), a.docsCommand(), a.versionCommand())
 	wrapArgs(root)
 	return root
 }

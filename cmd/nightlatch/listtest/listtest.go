@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"nightlatch/blocklists"
 )
@@ -21,6 +22,10 @@ const maxQuery = 16 << 10
 type Tester struct {
 	set     *blocklists.Set
 	formats map[string]blocklists.Format // of each list, by its name
+
+	// Now gives the moment of a query; when nil, no rule has expired. It must not
+	// be changed while queries are answered.
+	Now func() time.Time
 }
 
 // Load reads list files; src says how, its Name is not used: each list has the

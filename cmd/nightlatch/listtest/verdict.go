@@ -1,6 +1,7 @@
 package listtest
 
 import (
+	"path"
 	"slices"
 	"strings"
 
@@ -22,7 +23,7 @@ const (
 type Verdict struct {
 	Verdict string `json:"verdict"`
 	Rule    string `json:"rule"` // as it stands in the list; several that make up one answer are joined with " + "
-	List    string `json:"list"` // of the first rule
+	List    string `json:"list"` // the file of the first rule: the one named, or the one it includes
 	Line    int    `json:"line"`
 	// Detail says what is answered, where the rule itself says so: the address of
 	// a hosts line; NXDOMAIN or NODATA for RPZ and dnsmasq; the data or the CNAME of
@@ -32,6 +33,9 @@ type Verdict struct {
 
 // Ask gives the verdict on one query.
 func (t *Tester) Ask(q Query) Verdict {
+	if t.Now != nil {
+		q.Now = t.Now()
+	}
 	rule, ok := t.set.Ask(q.Query, blocklists.Selection{})
 	if q.Answer.IsValid() {
 		rule, ok = t.set.MatchAddr(q.Answer, blocklists.Selection{})
@@ -40,6 +44,9 @@ func (t *Tester) Ask(q Query) Verdict {
 		return Verdict{Verdict: Passed}
 	}
 	v := Verdict{Verdict: Blocked, Rule: rule.Text, List: rule.List, Line: rule.Line}
+	if rule.File != "" { // where the line is
+		v.List = path.Join(path.Dir(rule.List), rule.File)
+	}
 	format := t.formats[rule.List]
 	switch w := rule.Rewrite; {
 	case rule.Allow && format == blocklists.RPZ:
