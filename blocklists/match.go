@@ -130,8 +130,14 @@ func lower(dst []byte, name string) bool {
 // MatchAddr is Match for an address, as it stands in an answer or as a flow
 // has it. IPv4 in IPv6 is taken as IPv4. The longest prefix is the most specific.
 func (s *Set) MatchAddr(a netip.Addr, in Selection) (Rule, bool) {
+	return s.AskAddr(a, time.Time{}, in)
+}
+
+// AskAddr is MatchAddr at a moment: a rule that has an end holds no longer once
+// it is past.
+func (s *Set) AskAddr(a netip.Addr, now time.Time, in Selection) (Rule, bool) {
 	var key [17]byte
-	all := asked{in: in, more: &syntax.Question{}}
+	all := asked{in: in, more: &syntax.Question{Now: now}}
 	var b best
 	a = a.Unmap().WithZone("")
 	lens := s.bits6

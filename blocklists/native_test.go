@@ -94,6 +94,7 @@ func TestNativeErrors(t *testing.T) {
 		"rules:\n  - {domain: '^a(?=b)', match: regex}": "mine.yaml:2:14: \"^a(?=b)\": error parsing regexp: invalid or unsupported Perl syntax: `(?=`",
 		"rules:\n  - {domain: '.*', match: regex}":      `mine.yaml:2:14: ".*": matches everything`,
 		"rules:\n  - {domain: a.b, types: [A, FLORB]}":  `mine.yaml:2:30: "FLORB" is no DNS type that is known; write a number as TYPE65`,
+		"rules:\n  - {types: A, rules: [192.0.2.1]}":    `mine.yaml:2:24: an address has no types:, it is not asked for`,
 		"rules:\n  - {domain: a.b, types: []}":          `mine.yaml:2:26: types must name at least one DNS type, as in [A, HTTPS]`,
 		"rules:\n  - {domain: a.b, until: 2026-13-01}":  `mine.yaml:2:26: until must be a day as 2026-12-31 or a moment as 2026-12-31T18:00:00Z, not "2026-13-01"`,
 		"rules:\n  - group: x\n    category: ads":       `mine.yaml:2:5: a group without rules:`,

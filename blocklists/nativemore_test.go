@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,6 +70,16 @@ allow:
 		r, _ := s.Ask(c.q, Selection{})
 		if r.Line != c.want {
 			t.Errorf("%+v: line %d, want %d", c.q, r.Line, c.want)
+		}
+	}
+}
+
+func TestNativeUntilAddress(t *testing.T) {
+	s := Compile(parseText(t, Source{Name: "l", Format: Native}, "rules:\n  - {domain: 192.0.2.0/24, until: 2026-12-31}\n  - 192.0.0.0/16\n"))
+	a, day := netip.MustParseAddr("192.0.2.1"), time.Date(2026, 12, 31, 12, 0, 0, 0, time.UTC)
+	for now, want := range map[time.Time]int{{}: 2, day: 2, day.AddDate(0, 0, 1): 3} {
+		if r, ok := s.AskAddr(a, now, Selection{}); !ok || r.Line != want {
+			t.Errorf("%v: line %d, want %d", now, r.Line, want)
 		}
 	}
 }

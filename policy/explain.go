@@ -27,7 +27,7 @@ func (p *Policy) Explain(d Device, qname string, now time.Time) Explanation {
 	follows := p.of(d).Lists
 	asked := map[string]bool{}
 	for _, l := range p.set.Lists() {
-		rule, ok := p.says(l.Name, qname)
+		rule, ok := p.says(l.Name, qname, now)
 		switch {
 		case asked[l.Name] || !ok:
 		case len(follows) > 0 && !slices.Contains(follows, l.Name):
@@ -43,10 +43,10 @@ func (p *Policy) Explain(d Device, qname string, now time.Time) Explanation {
 }
 
 // says gives the rule by which one list speaks about a name.
-func (p *Policy) says(list, qname string) (blocklists.Rule, bool) {
+func (p *Policy) says(list, qname string, now time.Time) (blocklists.Rule, bool) {
 	in, err := p.set.Select(list)
 	if err != nil {
 		return blocklists.Rule{}, false // not reached: the list is one of the Set
 	}
-	return p.set.Match(qname, in)
+	return p.set.Ask(blocklists.Query{Name: qname, Now: now, NoRewrites: true}, in)
 }

@@ -16,8 +16,8 @@ const (
 // Flow decides whether a device may open a flow; see the order of precedence in
 // the package comment. It does not allocate when the flow's name is ASCII.
 //
-// now is the moment the flow begins, for wishes that depend on it; those of
-// [Rules] do not, so today it changes nothing.
+// now is the moment the flow begins: a rule that has an end holds no longer once
+// it is past.
 func (p *Policy) Flow(f Flow, now time.Time) Verdict {
 	dst := f.Dst.Addr().Unmap().WithZone("")
 	if !dst.IsValid() || dst.IsUnspecified() {
@@ -25,12 +25,12 @@ func (p *Policy) Flow(f Flow, now time.Time) Verdict {
 	}
 	w := p.of(f.Device)
 	if p.sinks(dst) {
-		return p.sunk(w, f.Name)
+		return p.sunk(w, f.Name, now)
 	}
 	if v, ok := port(w, f.Proto, f.Dst.Port()); ok {
 		return v
 	}
-	if v, ok := p.listed(w, dst, f.Name); ok {
+	if v, ok := p.listed(w, dst, f.Name, now); ok {
 		return v
 	}
 	if f.Name == "" {
@@ -52,9 +52,9 @@ func (p *Policy) sinks(a netip.Addr) bool {
 // sunk decides a flow to a sinkhole address. The device may have learnt it
 // under an older policy: what is no longer sunk is refused, so that the app
 // asks again and gets the real address.
-func (p *Policy) sunk(w *wishes, name string) Verdict {
+func (p *Policy) sunk(w *wishes, name string, now time.Time) Verdict {
 	if name != "" {
-		if rule, ok := p.set.Match(name, w.in); ok && p.action(w, &rule) == Sink {
+		if rule, ok := p.ask(w, name, now); ok && p.action(w, &rule) == Sink {
 			return Verdict{Action: Sink, Rule: rule}
 		}
 	}
@@ -86,10 +86,10 @@ func port(w *wishes, proto uint8, port uint16) (Verdict, bool) {
 // listed decides by what the lists say about the address and about the name it
 // was reached by. Own lists are heard before others, and on one level a block
 // before an allow: a flow must be wanted on both counts.
-func (p *Policy) listed(w *wishes, dst netip.Addr, name string) (Verdict, bool) {
-	rule, found := p.set.MatchAddr(dst, w.in)
+func (p *Policy) listed(w *wishes, dst netip.Addr, name string, now time.Time) (Verdict, bool) {
+	rule, found := p.set.AskAddr(dst, now, w.in)
 	if name != "" {
-		if byName, ok := p.set.Match(name, w.in); ok && (!found || p.weight(&byName) > p.weight(&rule)) {
+		if byName, ok := p.ask(w, name, now); ok && (!found || p.weight(&byName) > p.weight(&rule)) {
 			rule, found = byName, true
 		}
 	}

@@ -11,15 +11,21 @@ import (
 // have upper-case letters and a final dot; what is no name passes, for the
 // resolver to refuse. Name does not allocate for ASCII names.
 //
-// now is the moment of the question, for wishes that depend on it; those of
-// [Rules] do not, so today it changes nothing.
+// now is the moment of the question: a rule that has an end holds no longer
+// once it is past. At the zero time no rule has ended.
 func (p *Policy) Name(d Device, qname string, now time.Time) Verdict {
 	w := p.of(d)
-	rule, ok := p.set.Match(qname, w.in)
+	rule, ok := p.ask(w, qname, now)
 	if !ok {
 		return Verdict{}
 	}
 	return Verdict{Action: p.action(w, &rule), Rule: rule}
+}
+
+// ask gives the rule that decides about a name. Rules that answer in another way
+// than to stop it are not for the policy.
+func (p *Policy) ask(w *wishes, name string, now time.Time) (blocklists.Rule, bool) {
+	return p.set.Ask(blocklists.Query{Name: name, Now: now, NoRewrites: true}, w.in)
 }
 
 // action says what a rule does to a name for a device.

@@ -234,6 +234,25 @@ func TestNewErrors(t *testing.T) {
 }
 
 // TestOptionsAreCopied: what the caller does afterwards changes nothing.
+// TestRulesEnd: a rule with an end stops nothing once it is past, neither a name
+// nor a flow.
+func TestRulesEnd(t *testing.T) {
+	l := list(t, blocklists.Source{Name: "l"}, "rules:\n  - {domain: a.example, until: 2026-11-22}\n  - {domain: 192.0.2.1, until: 2026-11-22}\n")
+	p := must(t, Options{Set: blocklists.Compile(l), Sink: []netip.Prefix{sink4}})
+	for now, stopped := range map[time.Time]bool{noon: true, noon.AddDate(0, 0, 1): false} {
+		sunk := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("198.18.0.7:443"), Name: "a.example"}
+		bare := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("192.0.2.1:443")}
+		named := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("192.0.2.2:443"), Name: "a.example"}
+		name, toSink, toBare, toNamed := p.Name(Device{}, "a.example", now), p.Flow(sunk, now), p.Flow(bare, now), p.Flow(named, now)
+		got := []bool{name.Action == Sink, toSink.Action == Sink, toBare.Action == Deny, toNamed.Action == Deny, len(p.Explain(Device{}, "a.example", now).Heard) == 1}
+		for i, g := range got {
+			if g != stopped {
+				t.Errorf("%v: question %d stopped %v, want %v", now, i, g, stopped)
+			}
+		}
+	}
+}
+
 func TestOptionsAreCopied(t *testing.T) {
 	o := Options{
 		Set:     blocklists.Compile(builtins(t)...),

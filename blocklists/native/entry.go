@@ -213,6 +213,9 @@ func (n *reader) cover(r *Rule, e *entry) (err error) {
 		if e.said {
 			return n.errorf(e.node, "an address has no match:")
 		}
+		if len(e.types) > 0 {
+			return n.errorf(e.node, "an address has no types:, it is not asked for")
+		}
 		r.Prefix, r.Scope, r.Name = p, syntax.Addr, ""
 		return nil
 	}
