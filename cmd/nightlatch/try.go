@@ -182,6 +182,20 @@ func stopped(w io.Writer, seen map[string]bool, name string, v policy.Verdict) {
 // printCapture prints what the sinkhole received in place of the vendor.
 func printCapture(w io.Writer, c journal.Capture) {
 	fmt.Fprintf(w, "\nwhat would have reached %s (%s %s, %d bytes)\n", c.Name, c.Method, decoder.Safe(c.Path), c.Size)
+	fmt.Fprintln(w, "  peeled")
+	findings.Peel(w, longestTrail(c.Result), "    ")
+	fmt.Fprintln(w, "  found")
 	sure := slices.DeleteFunc(slices.Clone(c.Result.Findings), func(f decoder.Finding) bool { return f.Confidence == decoder.Possible })
-	findings.Print(w, sure, findings.Style{Indent: "  ", Width: 100})
+	findings.Print(w, sure, findings.Style{Indent: "    ", Width: 100})
+}
+
+// longestTrail gives the layers on the way to the finding that lay deepest.
+func longestTrail(r decoder.Result) []decoder.Layer {
+	var longest []decoder.Layer
+	for _, f := range r.Findings {
+		if t := r.Trail(f); len(t) > len(longest) && !slices.Contains(f.Chain, "urlparam") {
+			longest = t
+		}
+	}
+	return longest
 }
