@@ -31,11 +31,37 @@ func TestMain(m *testing.M) {
 		err = openFlows(arg)
 	case "ask":
 		err = ask(arg)
+	case "flood":
+		err = flood(arg)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// flood asks as fast as answers come, with a batch of questions a system call;
+// it prints how many were sent and answered. arg is "server seconds file".
+func flood(arg string) error {
+	f := strings.Fields(arg)
+	if len(f) != 3 {
+		return errors.New("flood: server seconds file")
+	}
+	text, err := os.ReadFile(f[2])
+	if err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(f[1])
+	if err != nil {
+		return err
+	}
+	g, err := newGenerator(net.JoinHostPort(f[0], "53"), strings.Fields(string(text)))
+	if err != nil {
+		return err
+	}
+	sent, answered, err := g.run(d)
+	fmt.Println(sent, answered)
+	return err
 }
 
 // echo sends back what comes, on every connection.
@@ -60,7 +86,8 @@ func echo(addr string) error {
 const idleFlows = 1000
 
 // openFlows opens connections, moves a little on each, as an app would, says
-// so, and holds them until its input ends.
+// so, and holds them until its input ends. They end with a RST, so that the
+// phone is silent at once.
 func openFlows(addr string) error {
 	message, got := make([]byte, 500), make([]byte, 500)
 	var open []net.Conn
@@ -70,6 +97,7 @@ func openFlows(addr string) error {
 			return fmt.Errorf("after %d: %w", len(open), err)
 		}
 		open = append(open, c)
+		c.(*net.TCPConn).SetLinger(0)
 		if _, err := c.Write(message); err != nil {
 			return err
 		}
@@ -79,21 +107,21 @@ func openFlows(addr string) error {
 	}
 	fmt.Println("open")
 	io.Copy(io.Discard, os.Stdin)
-	for _, c := range open {
-		c.Close()
-	}
-	return nil
+	return nil // the system closes them
 }
 
-// ask asks for a name whenever a line comes in, once, and prints the first
-// address it gets; arg is "server name".
+// ask asks for a name whenever a line comes in, again each second as stubs
+// do, and prints the answer; arg is "server name".
 func ask(arg string) error {
 	server, name, _ := strings.Cut(arg, " ")
-	client := dns.Client{Timeout: patience}
+	client := dns.Client{Timeout: time.Second}
 	fmt.Println("ready")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		q := new(dns.Msg).SetQuestion(dns.Fqdn(name), dns.TypeA)
 		r, _, err := client.Exchange(q, net.JoinHostPort(server, "53"))
+		for tries := 1; err != nil && tries < 15; tries++ {
+			r, _, err = client.Exchange(q, net.JoinHostPort(server, "53"))
+		}
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,20 +41,20 @@ func TestSideBySide(t *testing.T) {
 	b.ctx, cancel = context.WithTimeoutCause(ctx, most, errors.New("the run took too long"))
 	defer cancel()
 	b.startInternet()
-	blocked := b.blockedNames()
+	sunk, stopped := b.blockedNames()
 	var wanted []string
 	for i := range names {
 		wanted = append(wanted, wantedName(i))
 	}
 	gate := b.nightlatchSide(0, wireguard, nightlatch)
-	kernel := b.kernelSide("kernel TUN", 1, wireguard, wireguard, blocked)
+	kernel := b.kernelSide("kernel TUN", 1, wireguard, wireguard, append(stopped, sunk...))
 	sides := []*side{gate.side, kernel}
 	if debian, err := exec.LookPath("wireguard-go"); err == nil {
 		sides = append(sides, b.kernelSide("kernel TUN, Debian's", 2, wireguard, debian, nil))
 	}
 
 	r := &report{sides: sides}
-	asker := b.helper(gate.phone, "ask "+gatewayAddr+" "+blocked[0])
+	asker := b.helper(gate.phone, "ask "+gatewayAddr+" "+sunk[0])
 	asker.line()
 	var starts []time.Duration
 	for range rounds {
@@ -67,25 +68,31 @@ func TestSideBySide(t *testing.T) {
 	b.withIdleFlows(r)
 
 	gate.restart(asker) // so that each phase shows its own memory
+	only := regexp.MustCompile(os.Getenv("BENCH_ONLY"))
+	wantedFile, blockedFile := b.file("wanted.txt", strings.Join(wanted, "\n")), b.file("blocked.txt", strings.Join(evenly(sunk), "\n"))
 	for _, l := range []load{
-		{"DNS, cached names", true, questions(b.queries("wanted.txt", wanted), round)},
-		{"DNS, blocked names", true, questions(b.queries("blocked.txt", blocked[:names]), round)},
+		{"DNS, cached names, dnsperf", true, questions(b.file("dnsperf.txt", strings.Join(wanted, " A\n")+" A\n"), round)},
+		{"DNS, cached names, batched", true, batched(wantedFile, round)},
+		{"DNS, blocked names, batched", true, batched(blockedFile, round)},
 	} {
-		r.load(l, b.measure(l, sides[:2], rounds))
+		if only.MatchString(l.name) {
+			r.load(l, b.measure(l, sides[:2], rounds))
+		}
 	}
 	r.memory("resident after DNS, MB", "VmRSS", 2)
-	gate.restart(asker)
+	asked := gate.stored()
+	r.row(fmt.Sprintf("start with %d questions in the journal, ms", asked), ms(gate.restart(asker)))
 	for _, l := range []load{
 		{"TCP down, 1 flow", false, tcp(true, 1, round)},
 		{"TCP up, 1 flow", false, tcp(false, 1, round)},
 		{"TCP down, 4 flows", false, tcp(true, 4, round)},
 		{"TCP up, 4 flows", false, tcp(false, 4, round)},
 	} {
-		r.load(l, b.measure(l, sides, rounds))
+		if only.MatchString(l.name) {
+			r.load(l, b.measure(l, sides, rounds))
+		}
 	}
 	r.memory("resident after TCP, MB", "VmRSS", 3)
-	gate.stop()
-	b.checkJournal(filepath.Join(gate.home, "journal.db"))
 	t.Logf("medians of %d rounds of %s; %s\n\n%s", rounds, round, versions(b, wireguard), r)
 }
 
@@ -143,29 +150,30 @@ func (b *bench) withIdleFlows(r *report) {
 	for _, s := range r.sides[:2] {
 		h := b.helper(s.phone, "flows "+webAddr+":7")
 		h.line()
-		defer h.stop()
+		defer func() { h.in.Close(); <-h.done }()
 	}
 	b.idle(2 * time.Second)
 	r.memory(fmt.Sprintf("resident with %d idle flows, MB", idleFlows), "VmRSS", 2)
 }
 
-// checkJournal holds the gateway to what it says: the journal was on. It may
-// lose under such a load, but must say so, and the count is shown.
-func (b *bench) checkJournal(path string) {
-	b.Helper()
-	j, err := journal.OpenReadOnly(b.ctx, journal.Options{Path: path, Driver: "sqlite"})
+// stored ends the gateway and counts the questions in its journal: it was on
+// all the time.
+func (s *ours) stored() int64 {
+	s.Helper()
+	s.stop()
+	j, err := journal.OpenReadOnly(s.ctx, journal.Options{Path: filepath.Join(s.home, "journal.db"), Driver: "sqlite"})
 	if err != nil {
-		b.Fatal(err)
+		s.Fatal(err)
 	}
 	defer j.Close()
-	sum, err := j.Summary(b.ctx, time.Time{})
+	sum, err := j.Summary(s.ctx, time.Time{})
 	if err != nil {
-		b.Fatal(err)
+		s.Fatal(err)
 	}
 	if sum.Total.Queries == 0 {
-		b.Error("the journal holds no question")
+		s.Error("the journal holds no question")
 	}
-	b.Logf("in the journal: %d questions, %d flows", sum.Total.Queries, sum.Total.Flows)
+	return sum.Total.Queries
 }
 
 // report is the table.

@@ -145,11 +145,10 @@ func (b *bench) kernelSide(name string, n int, phone, gateway string, blocked []
 	return s
 }
 
-// blockedNames gives the names of the built-in lists, those first of which one
-// gets a sinkhole address by default.
-func (b *bench) blockedNames() []string {
+// blockedNames gives the names of the built-in lists: those that get a sinkhole
+// address by default, and those that are stopped in another way.
+func (b *bench) blockedNames() (sunk, others []string) {
 	b.Helper()
-	var sunk, others []string
 	for _, name := range blocklists.BuiltinNames() {
 		list, err := blocklists.Builtin(name)
 		if err != nil {
@@ -165,5 +164,5 @@ func (b *bench) blockedNames() []string {
 			}
 		}
 	}
-	return append(sunk, others...)
+	return sunk, others
 }
