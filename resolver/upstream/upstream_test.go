@@ -510,9 +510,11 @@ func TestHTTPS(t *testing.T) {
 	})
 	for name, bad := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"status 500": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
-		"redirect":   func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.test/", http.StatusFound) },
-		"html":       func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>") },
-		"garbage":    func(w http.ResponseWriter, r *http.Request) { send(w, []byte("garbage")) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.test/", http.StatusFound)
+		},
+		"html":    func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>") },
+		"garbage": func(w http.ResponseWriter, r *http.Request) { send(w, []byte("garbage")) },
 		"wrong answer": func(w http.ResponseWriter, r *http.Request) {
 			send(w, reply(query(r), func(m *dns.Msg) { m.Question[0].Name = "evil.test." }))
 		},
