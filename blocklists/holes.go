@@ -17,7 +17,7 @@ func (l *List) findHoles() {
 		}
 		// Where the name is a wildcard too, that one is found before those above
 		// it, unless it is for certain types only.
-		if _, own := wild[r.name]; own && !l.limited(r) {
+		if _, own := wild[r.name]; own && !l.limited(&r) {
 			continue
 		}
 		for _, above := range parents(r.name) {
@@ -32,7 +32,7 @@ func (l *List) findHoles() {
 	}
 }
 
-func (l *List) limited(r record) bool {
+func (l *List) limited(r *record) bool {
 	d := l.detail(r)
 	return d != nil && d.limits != nil
 }

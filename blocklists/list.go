@@ -60,7 +60,7 @@ func (l *List) Len() int { return l.count }
 func (l *List) Rules() iter.Seq[Rule] {
 	return func(yield func(Rule) bool) {
 		for _, r := range l.each() {
-			if !yield(l.rule(r)) {
+			if !yield(l.rule(&r)) {
 				return
 			}
 		}
@@ -81,14 +81,14 @@ func (l *List) each() iter.Seq2[int, record] {
 }
 
 // detail gives what lies beside a record; nil when nothing does.
-func (l *List) detail(r record) *detail {
+func (l *List) detail(r *record) *detail {
 	if r.detail < 0 {
 		return nil
 	}
 	return &l.details[r.detail]
 }
 
-func (l *List) rule(r record) Rule {
+func (l *List) rule(r *record) Rule {
 	rule := Rule{List: l.Name, Line: int(r.line), Text: r.text, Match: r.match(), Allow: r.allow(), Action: r.action()}
 	if rule.Match == Address {
 		rule.Prefix = keyPrefix(r.name)

@@ -40,9 +40,9 @@ type best struct {
 }
 
 // take makes a rule the best one when it is.
-func (b *best) take(rank uint64, c candidate) {
+func (b *best) take(rank uint64, c *candidate) {
 	if rank > b.rank || rank == b.rank && c.ref < b.ref {
-		b.rank, b.candidate = rank, c
+		b.rank, b.candidate = rank, *c
 	}
 }
 
@@ -56,7 +56,7 @@ func (s *Set) Match(name string, in Selection) (Rule, bool) {
 	if !ok {
 		return Rule{}, false
 	}
-	a := asked{in, buf[:n], &syntax.Question{}, true}
+	a := asked{in, buf[:n], s.nothing, true}
 	b := s.decide(&a)
 	return s.verdict(&b)
 }
@@ -177,26 +177,41 @@ func (s *Set) verdict(b *best) (Rule, bool) {
 	if b.rank == 0 {
 		return Rule{}, false
 	}
-	return s.lists[b.list].rule(b.rule), true
+	return s.lists[b.list].rule(&b.rule), true
 }
 
 // probe looks at every rule whose name is suffix, a part of the name asked or
 // all of it.
 func (s *Set) probe(t *table, h uint64, suffix []byte, a *asked, b *best) {
-	for i, tag := t.home(h); t.tags[i] != 0; i = t.next(i) {
-		if t.tags[i] != tag {
-			continue
+	for i, tag := t.home(h); ; i = t.next(i) {
+		k := &t.buckets[i]
+		x, y, z := k.find(tag)
+		if x|y|z != 0 {
+			s.look(k, x, 0, suffix, a, b)
+			s.look(k, y, 1, suffix, a, b)
+			s.look(k, z, 2, suffix, a, b)
 		}
-		ref := t.refs[i]
-		list, r := s.at(ref)
-		if r.name == string(suffix) && a.in.has(list) && s.lists[list].covers(r, a) {
-			s.found(b, candidate{ref, list, r}, a)
+		if !k.goesOn() {
+			return
+		}
+	}
+}
+
+// look checks the records that are marked in one word of a bucket.
+func (s *Set) look(k *bucket, marks uint64, word int, suffix []byte, a *asked, b *best) {
+	for ; marks != 0; marks &= marks - 1 {
+		c := candidate{ref: k.refs[lane(word, marks)]}
+		c.list = s.listOf(c.ref)
+		l := s.lists[c.list]
+		c.rule = readRecord(l.records, int(c.ref-s.base[c.list]))
+		if c.rule.name == string(suffix) && a.in.has(c.list) && l.covers(&c.rule, a) {
+			s.found(b, &c, a)
 		}
 	}
 }
 
 // found weighs a rule that holds.
-func (s *Set) found(b *best, c candidate, a *asked) {
+func (s *Set) found(b *best, c *candidate, a *asked) {
 	if c.rule.detail >= 0 {
 		switch s.lists[c.list].details[c.rule.detail].kind {
 		case local:
@@ -205,12 +220,12 @@ func (s *Set) found(b *best, c candidate, a *asked) {
 			}
 		case first:
 			if !a.plain {
-				b.parts = append(b.parts, c)
+				b.parts = append(b.parts, *c)
 			}
 			return
 		}
 	}
-	b.take(s.rank(c.list, c.rule), c)
+	b.take(s.rank(c.list, &c.rule), c)
 }
 
 // probePatterns looks at the patterns, first those that can be found by how the
@@ -233,14 +248,14 @@ func (s *Set) tryPattern(f found, a *asked, b *best) {
 		return
 	}
 	_, r := s.at(f.ref)
-	if d := s.lists[f.list].detail(r); d.limits == nil || d.limits.Hold(a.name, a.more) {
-		s.found(b, candidate{f.ref, f.list, r}, a)
+	if d := s.lists[f.list].detail(&r); d.limits == nil || d.limits.Hold(a.name, a.more) {
+		s.found(b, &candidate{f.ref, f.list, r}, a)
 	}
 }
 
 // covers says whether a rule whose name is the name asked, or above it, speaks
 // about it.
-func (l *List) covers(r record, a *asked) bool {
+func (l *List) covers(r *record, a *asked) bool {
 	switch r.match() {
 	case Exact:
 		if len(r.name) != len(a.name) {
@@ -275,7 +290,7 @@ func (s *Set) level(list int) uint64 {
 // rank orders the rules that speak about one name, as the package comment
 // says: own lists, then importance and exceptions, then length, then exact,
 // then allow. It is never 0.
-func (s *Set) rank(list int, r record) uint64 {
+func (s *Set) rank(list int, r *record) uint64 {
 	rank := s.level(list)
 	switch r.flags & (flagException | flagImportant) {
 	case flagException | flagImportant:

@@ -259,7 +259,7 @@ func (p *parser) cancel() {
 	for at, r := range p.list.each() {
 		if _, ok := p.cancels[syntax.CancelKey(r.text)]; ok {
 			dead[at] = struct{}{}
-			p.tally(r.flags, p.list.detail(r), -1)
+			p.tally(r.flags, p.list.detail(&r), -1)
 		}
 	}
 	p.list.dead, p.report.Cancelled = dead, len(dead)

@@ -78,9 +78,9 @@ type record struct {
 	end    int // where the next record begins
 }
 
-func (r record) match() Match   { return Match(r.flags & flagMatch) }
-func (r record) allow() bool    { return r.flags&flagAllow != 0 }
-func (r record) action() Action { return Action(r.flags & flagAction >> actionShift) }
+func (r *record) match() Match   { return Match(r.flags & flagMatch) }
+func (r *record) allow() bool    { return r.flags&flagAllow != 0 }
+func (r *record) action() Action { return Action(r.flags & flagAction >> actionShift) }
 
 // readRecord decodes the record at position at. The records are our own, made
 // by builder.add, so they are not checked again.

@@ -30,7 +30,7 @@ func (s *Set) Rewrites(q Query, in Selection) []Rule {
 	if b.rank == 0 {
 		return nil
 	}
-	d := s.lists[b.list].detail(b.rule)
+	d := s.lists[b.list].detail(&b.rule)
 	if d == nil || d.rewrite == nil {
 		return nil
 	}
@@ -41,9 +41,9 @@ func (s *Set) Rewrites(q Query, in Selection) []Rule {
 	if d.rewrite.Type == 0 || d.kind == plain {
 		all = all[:0]
 	}
-	out := []Rule{s.lists[b.list].rule(b.rule)}
+	out := []Rule{s.lists[b.list].rule(&b.rule)}
 	for _, c := range all {
-		r := s.lists[c.list].rule(c.rule)
+		r := s.lists[c.list].rule(&c.rule)
 		if r.Rewrite.Type != 0 && !slices.ContainsFunc(out, func(o Rule) bool { return *o.Rewrite == *r.Rewrite }) {
 			out = append(out, r)
 		}
@@ -80,7 +80,7 @@ func (s *Set) settle(b *best) {
 // answerOrder: a CNAME before a code that is an answer by itself, then data,
 // then an answer without any.
 func (s *Set) answerOrder(c candidate) int {
-	switch w := s.lists[c.list].detail(c.rule).rewrite; {
+	switch w := s.lists[c.list].detail(&c.rule).rewrite; {
 	case w.CNAME != "":
 		return 0
 	case w.Code != 0:
@@ -95,14 +95,14 @@ func (s *Set) answerOrder(c candidate) int {
 // owner's own lists any, another only those of the lists that are not. An
 // important rewrite falls to an important exception alone.
 func (s *Set) takenBack(c candidate, all []candidate) bool {
-	w := s.lists[c.list].detail(c.rule).rewrite
+	w := s.lists[c.list].detail(&c.rule).rewrite
 	for _, e := range all {
 		l, own := s.lists[e.list], s.lists[c.list].Own
 		switch {
 		case !e.rule.allow(), own && !l.Own, own == l.Own && c.rule.flags&^e.rule.flags&flagImportant != 0:
 			continue
 		}
-		if x := l.detail(e.rule).rewrite; *x == (Rewrite{}) || *x == *w {
+		if x := l.detail(&e.rule).rewrite; *x == (Rewrite{}) || *x == *w {
 			return true
 		}
 	}
@@ -114,17 +114,14 @@ func (s *Set) takenBack(c candidate, all []candidate) bool {
 func (s *Set) siblings(a *asked, b *best) []candidate {
 	var out []candidate
 	t := &s.names
-	for i, tag := t.home(t.hash(b.rule.name)); t.tags[i] != 0; i = t.next(i) {
-		if t.tags[i] != tag {
-			continue
-		}
-		list, r := s.at(t.refs[i])
+	for ref := range t.each(t.hash(b.rule.name)) {
+		list, r := s.at(ref)
 		l := s.lists[list]
 		if list != b.list || r.name != b.rule.name || r.match() != b.rule.match() || r.allow() {
 			continue
 		}
-		if d := l.detail(r); d != nil && d.kind == local && l.covers(r, a) {
-			out = append(out, candidate{t.refs[i], list, r})
+		if d := l.detail(&r); d != nil && d.kind == local && l.covers(&r, a) {
+			out = append(out, candidate{ref, list, r})
 		}
 	}
 	slices.SortFunc(out, func(x, y candidate) int { return cmp.Compare(x.ref, y.ref) })
@@ -139,7 +136,7 @@ func (s *Set) probeAskers(a *asked, b *best) {
 			continue
 		}
 		_, r := s.at(f.ref)
-		d := s.lists[f.list].detail(r)
+		d := s.lists[f.list].detail(&r)
 		if !d.client.Contains(who) {
 			continue
 		}
@@ -147,7 +144,7 @@ func (s *Set) probeAskers(a *asked, b *best) {
 		if r.allow() {
 			rank |= 2
 		}
-		b.take(rank, candidate{f.ref, f.list, r})
+		b.take(rank, &candidate{f.ref, f.list, r})
 	}
 }
 

@@ -21,6 +21,8 @@ type Set struct {
 	keyed map[string][]found // patterns by their key; nil when there are none
 	loose []found            // patterns without a key
 	asker []found            // rules about who asks; they have no pattern
+
+	nothing *syntax.Question // what Match knows besides the name
 }
 
 // found is a pattern of the Set.
@@ -45,7 +47,7 @@ type ListInfo struct {
 // whose records would take all of them past 4 GiB is left out and told in its
 // [ListInfo], with Rules 0; no real collection comes near.
 func Compile(lists ...*List) *Set {
-	s := &Set{base: []uint32{0}}
+	s := &Set{base: []uint32{0}, nothing: &syntax.Question{}}
 	names, addrs, total := 0, 0, uint64(0)
 	for _, l := range lists {
 		info := ListInfo{Name: l.Name, Title: l.Title, Owner: l.Owner, About: l.About, Own: l.Own, Report: l.Report}
@@ -82,7 +84,7 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 	l := s.lists[i]
 	for at, r := range l.each() {
 		ref := s.base[i] + uint32(at)
-		if d := l.detail(r); d != nil && (d.pattern != nil || d.client.IsValid()) {
+		if d := l.detail(&r); d != nil && (d.pattern != nil || d.client.IsValid()) {
 			s.insertPattern(found{d.pattern, i, ref})
 			s.infos[i].Rules++
 			continue
@@ -96,7 +98,7 @@ func (s *Set) insert(i int, have4, have6 *[129]bool) {
 				have6[p.Bits()] = true
 			}
 		}
-		s.put(t, i, ref, r)
+		s.put(t, i, ref, &r)
 	}
 }
 
@@ -120,18 +122,15 @@ func (s *Set) insertPattern(f found) {
 const maxSame = 64
 
 // put gives a record its slot, unless its list has said the same before.
-func (s *Set) put(t *table, list int, ref uint32, r record) {
+func (s *Set) put(t *table, list int, ref uint32, r *record) {
 	info, same := &s.infos[list], 0
-	i, tag := t.home(t.hash(r.name))
-	for ; t.tags[i] != 0; i = t.next(i) {
-		if t.tags[i] != tag {
-			continue
-		}
-		l, old := s.at(t.refs[i])
+	h := t.hash(r.name)
+	for ref := range t.each(h) {
+		l, old := s.at(ref)
 		if l != list || old.name != r.name {
 			continue
 		}
-		if s.lists[list].same(old, r) {
+		if s.lists[list].same(&old, r) {
 			info.Duplicates++
 			return
 		}
@@ -140,12 +139,12 @@ func (s *Set) put(t *table, list int, ref uint32, r record) {
 			return
 		}
 	}
-	t.tags[i], t.refs[i] = tag, ref
+	t.add(h, ref)
 	info.Rules++
 }
 
 // same says whether two records of one name ask for the same in every case.
-func (l *List) same(a, b record) bool {
+func (l *List) same(a, b *record) bool {
 	if a.flags&^flagDetail != b.flags&^flagDetail {
 		return false
 	}
@@ -165,6 +164,11 @@ func (l *List) same(a, b record) bool {
 
 // at finds a record and its list by position.
 func (s *Set) at(ref uint32) (int, record) {
+	list := s.listOf(ref)
+	return list, readRecord(s.lists[list].records, int(ref-s.base[list]))
+}
+
+func (s *Set) listOf(ref uint32) int {
 	lo, hi := 0, len(s.lists)-1
 	for lo < hi {
 		mid := (lo + hi + 1) / 2
@@ -174,7 +178,7 @@ func (s *Set) at(ref uint32) (int, record) {
 			hi = mid - 1
 		}
 	}
-	return lo, readRecord(s.lists[lo].records, int(ref-s.base[lo]))
+	return lo
 }
 
 // Len gives the number of rules in force.
