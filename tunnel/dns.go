@@ -11,34 +11,53 @@ import (
 	"nightlatch/policy"
 )
 
-// acquireDNS takes a place for one question; one device may hold half of them.
+// acquireDNS takes a place for one question, one of the device's and one of
+// all, and does not wait for it.
 func (t *Tunnel) acquireDNS(p *peer) bool {
-	p.mu.Lock()
-	ok := !p.dead && p.dns < max(1, t.limits.DNS/2)
-	if ok {
-		select {
-		case t.dns <- struct{}{}:
-			p.dns++
-		default:
-			ok = false
-		}
+	select {
+	case p.dns <- struct{}{}:
+	default:
+		t.overDNS(p)
+		return false
 	}
-	p.mu.Unlock()
-	if !ok {
-		t.stats.overLimit.Add(1)
-		t.notice(journal.Warn, p.device.Load().Name, "dns", "more DNS questions at once than are answered; the rest is dropped and asked again by the device")
+	select {
+	case t.dns <- struct{}{}:
+		return true
+	default:
+		<-p.dns
+		t.overDNS(p)
+		return false
 	}
-	return ok
+}
+
+func (t *Tunnel) overDNS(p *peer) {
+	t.stats.overLimit.Add(1)
+	t.notice(journal.Warn, p.device.Load().Name, "dns", "more DNS questions at once than are answered; the rest is dropped and asked again by the device")
+}
+
+// awaitDNS takes a place as soon as there is one; false: ctx ended first.
+func (t *Tunnel) awaitDNS(ctx context.Context, p *peer) bool {
+	select {
+	case p.dns <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case t.dns <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		<-p.dns
+		return false
+	}
 }
 
 func (t *Tunnel) releaseDNS(p *peer) {
-	p.mu.Lock()
-	p.dns--
-	p.mu.Unlock()
 	<-t.dns
+	<-p.dns
 }
 
-// answerDNS asks the resolver; it holds a place from acquireDNS and frees it.
+// answerDNS asks the resolver; it holds a place of the two functions above and
+// frees it.
 func (t *Tunnel) answerDNS(ctx context.Context, p *peer, f policy.Flow, network string, wire []byte) (answer []byte) {
 	defer t.releaseDNS(p)
 	defer t.recovered("dns question")
@@ -93,10 +112,18 @@ func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
 	for {
 		c.SetReadDeadline(time.Now().Add(dnsStreamIdle))
 		wire, err := readDNS(c)
-		if err != nil || !t.acquireDNS(f.peer) {
+		if err != nil {
 			return
 		}
-		slots <- struct{}{}
+		// Unread questions wait in the connection: nothing is lost over TCP.
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if !t.awaitDNS(ctx, f.peer) {
+			return
+		}
 		asked.Add(1)
 		// RFC 7766 §6.2.1.1: a slow question does not hold up the next.
 		go func() {
@@ -108,7 +135,9 @@ func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
 			writing.Lock()
 			defer writing.Unlock()
 			c.SetWriteDeadline(time.Now().Add(dnsStreamIdle))
-			c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
+			if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
+				c.abort() // half an answer may be out: what follows would be read as its rest
+			}
 		}()
 	}
 }

@@ -17,21 +17,38 @@ type halfOpen struct {
 	ids map[stack.TransportEndpointID]*peer
 }
 
-// admitTCP bounds half-open connections before the forwarder sees the SYN.
-// False answers with a RST.
-func (t *Tunnel) admitTCP(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+// handleTCP gives a SYN to the forwarder when there is a place for it. What the
+// forwarder will not take (a header that is longer than the packet) must not
+// hold the place for ever.
+func (t *Tunnel) handleTCP(id stack.TransportEndpointID, pkt *stack.PacketBuffer, forward netstack.Handler) bool {
+	admitted, fresh := t.admitTCP(id, pkt)
+	if !admitted {
+		return false
+	}
+	if forward(id, pkt) {
+		return true
+	}
+	if fresh {
+		t.opened(id)
+	}
+	return false
+}
+
+// admitTCP bounds half-open connections before the forwarder sees the SYN; what
+// is not admitted is answered with a RST. fresh: it took a place.
+func (t *Tunnel) admitTCP(id stack.TransportEndpointID, pkt *stack.PacketBuffer) (admitted, fresh bool) {
 	h := header.TCP(pkt.TransportHeader().Slice())
 	if len(h) < header.TCPMinimumSize || h.Flags()&(header.TCPFlagSyn|header.TCPFlagAck) != header.TCPFlagSyn {
-		return true // the forwarder wants none of it, and the stack answers with a RST
+		return true, false // the forwarder wants none of it, and the stack answers with a RST
 	}
 	p := t.peers.Load().byAddr[netstack.NetIP(id.RemoteAddress)]
 	if p == nil {
-		return false
+		return false, false
 	}
 	t.half.mu.Lock()
 	defer t.half.mu.Unlock()
 	if _, again := t.half.ids[id]; again {
-		return true // the phone repeats its SYN while we still dial
+		return true, false // the phone repeats its SYN while we still dial
 	}
 	p.mu.Lock()
 	over := ""
@@ -49,13 +66,13 @@ func (t *Tunnel) admitTCP(id stack.TransportEndpointID, pkt *stack.PacketBuffer)
 	if over != "" {
 		t.stats.overLimit.Add(1)
 		t.notice(journal.Warn, p.device.Load().Name, "tcp", over+"; new ones are refused until some end")
-		return false
+		return false, false
 	}
 	if t.half.ids == nil {
 		t.half.ids = map[stack.TransportEndpointID]*peer{}
 	}
 	t.half.ids[id] = p
-	return true
+	return true, true
 }
 
 // opened frees the half-open place of a connection.

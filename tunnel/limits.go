@@ -1,13 +1,10 @@
 package tunnel
 
 import (
-	"bufio"
-	"math"
-	"os"
-	"runtime/debug"
-	"strconv"
-	"strings"
 	"time"
+
+	"nightlatch/journal"
+	"nightlatch/tunnel/host"
 )
 
 // Limits bound what devices can take from the host. Zero fields get defaults,
@@ -19,8 +16,9 @@ type Limits struct {
 	TCP           int           // open TCP connections of one device; default 4096
 	UDP           int           // UDP ports of one device, each a host socket; the longest idle gives way; default 1024
 	UDPIdle       time.Duration // until a silent UDP flow is forgotten; default 2 min (RFC 4787 §4.3)
-	DNS           int           // DNS questions being answered, all devices; one may have half of them; default 256
-	Pings         int           // echo requests on their way; default 32
+	Sockets       int           // host sockets of all devices; one may have half of them; default three quarters of the files the process may open
+	DNS           int           // DNS questions being answered, all devices; one may have half of them; default 1024
+	Pings         int           // echo requests on their way, all devices; one may have half of them; default 32
 	Dial          time.Duration // until a TCP dial is given up; default 20 s
 	Batch         int           // packets handled at a time; each holds 64 KiB while in use; default 16 to 128
 	Buffer        int           // bytes one TCP connection may buffer each way; default 512 KiB to 4 MiB
@@ -36,7 +34,8 @@ const (
 	userTimeout     = 15 * time.Minute // data that a phone does not acknowledge
 	dnsTimeout      = 15 * time.Second // one DNS question; the resolver gives up sooner
 	dnsStreamIdle   = 30 * time.Second // a DNS connection that asks nothing (RFC 7766 §6.2.3)
-	dnsPipeline     = 16               // questions of one DNS connection answered at a time
+	dnsPipeline     = 384              // questions of one DNS connection answered at a time, below what a device has
+	insideConns     = 256              // connections of one device to the gateway's own listeners
 	peerSilence     = 2 * time.Hour    // no handshake for this long: the phone is gone, its flows end
 )
 
@@ -56,7 +55,8 @@ func (l Limits) withDefaults(memory uint64) Limits {
 	set(&l.TCP, 4096)
 	set(&l.UDP, 1024)
 	setTime(&l.UDPIdle, 2*time.Minute)
-	set(&l.DNS, 256)
+	set(&l.Sockets, int(min(host.Files(), 1<<20)/4*3))
+	set(&l.DNS, 1024) // a dead name holds its place for five seconds, and a page may lead to hundreds
 	set(&l.Pings, 32)
 	setTime(&l.Dial, 20*time.Second)
 	batch, buffer := 128, 4<<20
@@ -73,35 +73,38 @@ func (l Limits) withDefaults(memory uint64) Limits {
 	return l
 }
 
+// half is the share that one device may have of what all share.
+func half(n int) int { return max(1, n/2) }
+
+// takeSocket takes a place for a host socket, which must be freed: the
+// resolver and the journal need descriptors too, whatever a device opens.
+func (t *Tunnel) takeSocket(p *peer) bool {
+	p.mu.Lock()
+	ok := p.sockets < half(t.limits.Sockets)
+	if ok {
+		p.sockets++
+	}
+	p.mu.Unlock()
+	if ok && t.sockets.Add(1) <= int64(t.limits.Sockets) {
+		return true
+	}
+	if ok {
+		t.freeSocket(p)
+	}
+	t.stats.overLimit.Add(1)
+	t.notice(journal.Warn, p.device.Load().Name, "sockets", "so many connections are open that the host's file descriptors would run out; new ones are refused until some end")
+	return false
+}
+
+func (t *Tunnel) freeSocket(p *peer) {
+	t.sockets.Add(-1)
+	p.mu.Lock()
+	p.sockets--
+	p.mu.Unlock()
+}
+
 // sweep is how often idle things are looked for: often enough that they stay
 // at most an eighth longer than they should.
 func (l Limits) sweep() time.Duration {
 	return max(10*time.Millisecond, min(l.UDPIdle/8, 15*time.Second))
-}
-
-// totalMemory is what the program may use: the machine's memory or the Go
-// runtime's limit (GOMEMLIMIT), whichever is less. Where the system does not
-// say, 1 GiB is assumed.
-func totalMemory() uint64 {
-	total := uint64(1 << 30)
-	if f, err := os.Open("/proc/meminfo"); err == nil {
-		defer f.Close()
-		total = memTotal(bufio.NewScanner(f), total)
-	}
-	if limit := debug.SetMemoryLimit(-1); limit > 0 && limit != math.MaxInt64 {
-		total = min(total, 4*uint64(limit)) // the limit is for the heap of one program
-	}
-	return total
-}
-
-func memTotal(s *bufio.Scanner, otherwise uint64) uint64 {
-	for s.Scan() {
-		f := strings.Fields(s.Text())
-		if len(f) >= 2 && f[0] == "MemTotal:" {
-			if kb, err := strconv.ParseUint(f[1], 10, 64); err == nil {
-				return kb << 10
-			}
-		}
-	}
-	return otherwise
 }

@@ -37,6 +37,7 @@ type peerTable struct {
 // peer whose key, pre-shared key or addresses change becomes another one.
 type peer struct {
 	device atomic.Pointer[policy.Device] // the name may change under a living peer
+	dns    chan struct{}                 // one for each of its questions being answered
 
 	mu      sync.Mutex
 	spec    Peer
@@ -44,16 +45,18 @@ type peer struct {
 	members map[*member]struct{}
 	half    int // TCP connections being dialled
 	tcp     int // TCP connections open
+	sockets int // host sockets held
 	udp     map[netip.AddrPort]*mapping
-	dns     int // questions being answered
 	folds   folds
 }
 
 // member is something that must end with the peer.
 type member struct{ end func() }
 
-func newPeer(spec Peer) *peer {
+// newPeer makes the living side of spec, half of everything being its share.
+func newPeer(spec Peer, l Limits) *peer {
 	p := &peer{spec: spec, members: map[*member]struct{}{}, udp: map[netip.AddrPort]*mapping{}}
+	p.dns = make(chan struct{}, half(l.DNS))
 	p.device.Store(&spec.Device)
 	return p
 }

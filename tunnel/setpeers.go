@@ -36,7 +36,7 @@ func (t *Tunnel) SetPeers(peers []Peer) error {
 		p := old.byKey[spec.Device.Key]
 		same := p != nil && !slices.Contains(ended, p)
 		if !same {
-			p = newPeer(spec)
+			p = newPeer(spec, t.limits)
 		}
 		if !same || p.spec.Keepalive != spec.Keepalive {
 			text.WriteString(wireguardPeer(spec).Add())

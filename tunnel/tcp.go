@@ -80,6 +80,11 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 // tcpPass dials first and completes the phone's handshake after, so that the
 // phone sees the real server's refusal or silence.
 func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
+	if !t.takeSocket(f.peer) {
+		f.failed(errSockets)
+		return // RST
+	}
+	defer t.freeSocket(f.peer)
 	dctx, done := context.WithTimeout(ctx, t.limits.Dial)
 	far, err := t.dial(dctx, f)
 	done()
@@ -99,6 +104,9 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	defer f.peer.addTCP(-1)
 	f.ended(t.splice(ctx, f, c, far))
 }
+
+// errSockets: the host has no more to give.
+var errSockets = errors.New("too many open connections")
 
 // errNoHandshake: the phone gave up while we dialled.
 var errNoHandshake = errors.New("device gave up")

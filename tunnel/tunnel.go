@@ -23,6 +23,7 @@ import (
 	"nightlatch/policy"
 	"nightlatch/tunnel/bind"
 	"nightlatch/tunnel/guard"
+	"nightlatch/tunnel/host"
 	"nightlatch/tunnel/netstack"
 	"nightlatch/tunnel/uapi"
 )
@@ -74,6 +75,7 @@ type Tunnel struct {
 
 	half    halfOpen
 	dns     chan struct{} // one for each DNS question being answered
+	sockets atomic.Int64  // host sockets that devices hold
 	pings   chan struct{} // one for each echo on its way
 	buffers sync.Pool     // *[]byte of copyBuffer bytes
 	notices notices
@@ -112,7 +114,7 @@ func New(opts Options) (*Tunnel, error) {
 			netip.AddrPortFrom(netip.IPv6Unspecified(), DefaultPort),
 		}
 	}
-	t := &Tunnel{opts: opts, limits: opts.Limits.withDefaults(totalMemory()), log: opts.Log, self: map[netip.Addr]bool{}}
+	t := &Tunnel{opts: opts, limits: opts.Limits.withDefaults(host.Memory()), log: opts.Log, self: map[netip.Addr]bool{}}
 	for _, a := range opts.Self {
 		t.self[a] = true
 	}
@@ -172,7 +174,7 @@ func (t *Tunnel) packetHandlers(s *stack.Stack) map[tcpip.TransportProtocolNumbe
 	return map[tcpip.TransportProtocolNumber]netstack.Handler{
 		header.TCPProtocolNumber: func(id stack.TransportEndpointID, p *stack.PacketBuffer) bool {
 			return t.guarded("tcp packet", func() bool {
-				return t.admitTCP(id, p) && forwarder.HandlePacket(id, p)
+				return t.handleTCP(id, p, forwarder.HandlePacket)
 			})
 		},
 		header.UDPProtocolNumber: func(id stack.TransportEndpointID, p *stack.PacketBuffer) bool {

@@ -47,7 +47,11 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	}
 	uf.last.Store(now.UnixNano())
 	data := pkt.Data().AsRange().ToSlice()
-	if err := m.write(data, f.Dst); err != nil {
+	switch err := m.write(data, f.Dst); {
+	case isClosed(err): // it ended a moment ago: one datagram is lost, as on any network
+		p.drop(m)
+		return true
+	case err != nil:
 		uf.failed(err)
 		return false
 	}
@@ -75,15 +79,27 @@ func (t *Tunnel) openUDP(p *peer, pf policy.Flow, now time.Time) (*mapping, *udp
 		uf.refused()
 		return nil, nil, uf.verdict.Action == policy.Drop
 	}
-	m := p.mappingOf(pf.Src)
-	if m == nil {
-		var err error
-		if m, err = t.openMapping(p, pf.Src); err != nil {
-			uf.failed(err)
-			return nil, nil, false
+	if m := p.mappingOf(pf.Src); m != nil {
+		if known := m.add(uf); known != nil {
+			return m, known, true
 		}
+		p.drop(m)
+	}
+	m, err := t.openMapping(p, pf.Src)
+	if err != nil {
+		uf.failed(err)
+		return nil, nil, false
 	}
 	return m, m.add(uf), true
+}
+
+// drop takes a mapping out that has ended, if it is still there.
+func (p *peer) drop(m *mapping) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.udp[m.src] == m {
+		delete(p.udp, m.src)
+	}
 }
 
 // mapping is one UDP port of a device: one host socket whatever the number of
@@ -120,8 +136,12 @@ func (t *Tunnel) openMapping(p *peer, src netip.AddrPort) (*mapping, error) {
 	if src.Addr().Is4() {
 		network = "udp4"
 	}
+	if !t.takeSocket(p) {
+		return nil, errSockets
+	}
 	pc, err := t.listenPacket(t.ctx, network)
 	if err != nil {
+		t.freeSocket(p)
 		t.notice(journal.Warn, p.device.Load().Name, "udp socket", fmt.Sprintf("no %s socket for a device: %s", network, reason(err)))
 		return nil, err
 	}
@@ -134,6 +154,7 @@ func (t *Tunnel) openMapping(p *peer, src netip.AddrPort) (*mapping, error) {
 			leave()
 		}
 		pc.Close()
+		t.freeSocket(p)
 		return nil, net.ErrClosed
 	}
 	p.mu.Lock()
@@ -176,10 +197,15 @@ func (m *mapping) flow(dst netip.AddrPort) *udpFlow {
 	return m.flows[dst]
 }
 
-// add remembers a destination; the longest idle one gives way.
+// add remembers a destination; the longest idle one gives way. nil: the mapping
+// has ended.
 func (m *mapping) add(uf *udpFlow) *udpFlow {
 	m.mu.Lock()
 	var old *udpFlow
+	if m.flows == nil {
+		m.mu.Unlock()
+		return nil
+	}
 	if before := m.flows[uf.Dst]; before != nil {
 		before.policy, before.verdict = uf.policy, uf.verdict // judged again, still allowed
 		m.mu.Unlock()
@@ -255,11 +281,8 @@ func (m *mapping) receive(leave func()) {
 func (m *mapping) close(leave func()) {
 	m.end()
 	leave()
-	m.p.mu.Lock()
-	if m.p.udp[m.src] == m {
-		delete(m.p.udp, m.src)
-	}
-	m.p.mu.Unlock()
+	m.t.freeSocket(m.p)
+	m.p.drop(m)
 	m.mu.Lock()
 	flows := m.flows
 	m.flows = nil
@@ -316,6 +339,7 @@ func (p *peer) sweepUDP(now time.Time, idle time.Duration) {
 	for _, m := range p.udp {
 		if m.last.Load() < before {
 			ends = append(ends, m)
+			delete(p.udp, m.src) // what comes next opens another one
 		} else {
 			all = append(all, m)
 		}
