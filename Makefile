@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test race e2e bench fuzz docs check cross clean
+.PHONY: build test race e2e bench bench-side fuzz docs check cross clean
 
 build: ## the static program, ./nightlatch
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o nightlatch ./cmd/nightlatch
@@ -19,6 +19,9 @@ e2e: ## the whole house in network namespaces: needs root and Debian's packages 
 bench: ## what the program costs; run it alone
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
+bench-side: ## beside a kernel tunnel, nftables and unbound, in namespaces: needs root and Debian's iperf3 dnsperf unbound wireguard-go wireguard-tools nftables iproute2; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY
+	$(GO) test -tags bench -count=1 -v -timeout 15m ./bench
+
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
 	@for dir in $$($(GO) list -f '{{.Dir}}' ./...); do \
@@ -34,6 +37,7 @@ check: ## what CI asks before it tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these files'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags bench ./bench
 	staticcheck ./...
 
 cross: ## the program for every platform it is meant for
