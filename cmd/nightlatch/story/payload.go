@@ -52,7 +52,7 @@ func event(name string, properties map[string]any) map[string]any {
 	properties["$model"] = "Redmi Note 8"
 	properties["$manufacturer"] = "Xiaomi"
 	return map[string]any{
-		"type": "track", "event": name, "distinct_id": AndroidID, "time": 1588512345678, "properties": properties,
+		"type": "track", "event": name, "distinct_id": AndroidID, "time": int64(1588512345678), "properties": properties,
 	}
 }
 
