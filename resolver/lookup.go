@@ -32,6 +32,7 @@ type flight struct {
 	done   chan struct{} // closed when answer is there
 	answer *cache.Answer
 	cancel context.CancelFunc
+	device [32]byte // that began it
 }
 
 // lookup finds the truth: in memory, or by asking, or in memory again when
@@ -82,13 +83,15 @@ func (r *Resolver) join(ctx context.Context, q *query) *flight {
 	if f := r.flights[q.key]; f != nil {
 		return f
 	}
-	if r.closed || len(r.flights) >= maxFlights {
+	device := q.flow.Device.Key
+	if r.closed || len(r.flights) >= maxFlights || r.begun[device] >= deviceFlights {
 		r.counts.dropped.Add(1)
 		return nil
 	}
 	fctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the upstreams have a deadline of their own
-	f := &flight{done: make(chan struct{}), cancel: cancel}
+	f := &flight{done: make(chan struct{}), cancel: cancel, device: device}
 	r.flights[q.key] = f
+	r.begun[device]++
 	question := upstream.Question{Name: q.fqdn, Type: q.Type, DO: q.DO, CD: q.CD}
 	go r.fly(fctx, f, q.key, question)
 	return f
@@ -104,6 +107,9 @@ func (r *Resolver) fly(ctx context.Context, f *flight, k cache.Key, question ups
 	}
 	r.mu.Lock()
 	delete(r.flights, k)
+	if r.begun[f.device]--; r.begun[f.device] <= 0 {
+		delete(r.begun, f.device)
+	}
 	r.mu.Unlock()
 	close(f.done)
 }
@@ -118,7 +124,12 @@ func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answe
 			a = cache.Failure(int(dns.ExtendedErrorCodeInvalidData), "", failTTL, time.Now())
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, r.chaseLimit())
+	defer cancel()
 	reply, err := r.group.Exchange(ctx, q)
+	if err == nil {
+		err = r.chase(ctx, q, reply.Msg)
+	}
 	if err == nil {
 		a, err = cache.Read(q.Name, q.Type, q.DO, reply.Msg, reply.Upstream, r.limits, time.Now())
 		if err == nil {
@@ -129,6 +140,48 @@ func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answe
 	code, ttl := failure(err)
 	r.log.Debug("a question failed", "name", q.Name, "type", dns.Type(q.Type).String(), "err", err)
 	return cache.Failure(int(code), reply.Upstream, ttl, time.Now())
+}
+
+// maxChase bounds the questions that one question may lead to (RFC 9520 and
+// CVE-2020-12662 tell what happens without).
+const maxChase = 8
+
+// chaseLimit is when a question and all that it leads to is given up: stubs
+// must hear of a failure before they stop waiting.
+func (r *Resolver) chaseLimit() time.Duration {
+	if r.opt.UpstreamLimit > 0 {
+		return r.opt.UpstreamLimit
+	}
+	return defaultLimit
+}
+
+// chase completes an answer that ends in a CNAME and says nothing about its
+// target, as a resolver must (RFC 1034 §5.3.3) and some forwarders do not: the
+// target is asked for in turn. What comes in is read like one answer, so that
+// only the chain is kept. Names that are answered here are not asked for.
+func (r *Resolver) chase(ctx context.Context, q upstream.Question, msg *dns.Msg) error {
+	name := q.Name
+	for range maxChase {
+		target := cache.Dangling(name, q.Type, msg)
+		if target == "" {
+			return nil
+		}
+		plain := cache.Canonical(target)
+		if _, kind := special(plain); kind != ordinary || r.isLocal(plain) {
+			return nil
+		}
+		q.Name = target
+		next, err := r.group.Exchange(ctx, q)
+		if err != nil {
+			return err
+		}
+		msg.Answer = append(msg.Answer, next.Msg.Answer...)
+		msg.Ns, msg.Extra, msg.Rcode = next.Msg.Ns, next.Msg.Extra, next.Msg.Rcode // RFC 6604 §3: that of the last name
+	}
+	if cache.Dangling(name, q.Type, msg) != "" {
+		return cache.ErrChain
+	}
+	return nil
 }
 
 // failure says which Extended DNS Error a failed question ends with, and for

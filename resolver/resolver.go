@@ -35,7 +35,9 @@ const (
 	failTTL         = 5 * time.Second  // RFC 9520 §3.2
 	staleFor        = 24 * time.Hour   // RFC 8767 §5 suggests one to three days
 	failEntries     = 4096
-	maxFlights      = 512 // questions under way at upstreams, a socket or two each; more are answered SERVFAIL
+	defaultLimit    = 4700 * time.Millisecond // of one question: stubs wait five seconds (resolv.conf(5))
+	maxFlights      = 1024                    // questions under way at upstreams, a socket or two each; more are answered SERVFAIL
+	deviceFlights   = maxFlights / 2          // of them begun by one device, so that its dead names are not everybody's
 )
 
 // Options are what a Resolver is made of. Only Policy is needed.
@@ -79,6 +81,7 @@ type Resolver struct {
 
 	mu      sync.Mutex
 	flights map[cache.Key]*flight
+	begun   map[[32]byte]int // flights by the device that began them
 	closed  bool
 	down    atomic.Bool // no upstream is well, and the journal knows it
 }
@@ -100,7 +103,7 @@ type asker interface {
 // New makes a Resolver. It opens no connection: upstreams are tried when they
 // are needed. The error names the upstream that cannot be understood.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{opt: o, log: o.Log, names: newMemory(), flights: map[cache.Key]*flight{}}
+	r := &Resolver{opt: o, log: o.Log, names: newMemory(), flights: map[cache.Key]*flight{}, begun: map[[32]byte]int{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}

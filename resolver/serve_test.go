@@ -155,10 +155,27 @@ func TestFull(t *testing.T) {
 		r := build(t, standard(t), w, nil, nil)
 		exchange(t, r, "udp", question(t, "www.example.com", 1, 0, nil))
 		var wg sync.WaitGroup
+		other := phone()
+		other.Device.Key = [32]byte{2}
 		for i := range maxFlights {
 			name := fmt.Sprintf("d%d.example.com", i)
 			w.hang(name, 1, 4*time.Second)
-			wg.Go(func() { exchange(t, r, "udp", question(t, name, 1, 0, nil)) })
+			f := phone()
+			if i >= deviceFlights {
+				f = other
+			}
+			if i == deviceFlights { // the first device has its share, and others are served
+				synctest.Wait()
+				w.set("lively.example.com", dns.TypeA, 0, "lively.example.com. 60 IN A 192.0.2.2")
+				lively := question(t, "lively.example.com", 1, 0, nil)
+				if m := exchange(t, r, "udp", lively); m.Rcode != dns.RcodeServerFailure {
+					t.Errorf("more than its share: %v", m)
+				}
+				if b := r.ServeDNS(t.Context(), other, "udp", lively); b == nil || b[3]&15 != 0 {
+					t.Errorf("another device: %x", b)
+				}
+			}
+			wg.Go(func() { r.ServeDNS(t.Context(), f, "udp", question(t, name, 1, 0, nil)) })
 		}
 		synctest.Wait()
 		begin := time.Now()
@@ -174,12 +191,12 @@ func TestFull(t *testing.T) {
 		if took := time.Since(begin); took != 0 {
 			t.Errorf("it took %v", took)
 		}
-		if s := r.Stats(); s.Dropped != 1 || s.InFlight != maxFlights {
+		if s := r.Stats(); s.Dropped != 2 || s.InFlight != maxFlights {
 			t.Errorf("%+v", s)
 		}
 		wg.Wait()
-		if n := r.Stats().InFlight; n != 0 {
-			t.Errorf("%d still under way", n)
+		if n := r.Stats().InFlight; n != 0 || len(r.begun) != 0 {
+			t.Errorf("%d still under way, %v", n, r.begun)
 		}
 	})
 }

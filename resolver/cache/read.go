@@ -91,6 +91,42 @@ func (a *Answer) chain(name string, qtype uint16, do bool, rrs []dns.RR) (string
 	return "", ErrChain
 }
 
+// Dangling gives the name at the end of a chain of CNAMEs about which the
+// answer says nothing more, neither records nor a denial; "" when there is
+// none. name is in presentation form with the final dot, and so is what it gives.
+func Dangling(name string, qtype uint16, msg *dns.Msg) string {
+	if msg.Rcode != dns.RcodeSuccess || qtype == dns.TypeCNAME {
+		return ""
+	}
+	at := name
+	for range maxChain {
+		next := ""
+		for _, rr := range msg.Answer {
+			h := rr.Header()
+			if h.Class != dns.ClassINET || !strings.EqualFold(h.Name, at) {
+				continue
+			}
+			if h.Rrtype == qtype {
+				return ""
+			}
+			if c, ok := rr.(*dns.CNAME); ok && next == "" {
+				next = strings.ToLower(c.Target)
+			}
+		}
+		if next == "" {
+			break
+		}
+		at = next
+	}
+	denied := slices.ContainsFunc(msg.Ns, func(rr dns.RR) bool {
+		return rr.Header().Rrtype == dns.TypeSOA && dns.IsSubDomain(rr.Header().Name, at)
+	})
+	if at == name || denied {
+		return ""
+	}
+	return at
+}
+
 // wanted tells whether a record speaks about the name at, for the type asked.
 func wanted(rr dns.RR, at string, qtype uint16, do bool) bool {
 	h := rr.Header()
