@@ -8,7 +8,7 @@ import (
 	"path"
 	"strings"
 
-	"nightlatch/blocklists/spell"
+	"nightlatch/config/spell"
 )
 
 // neverBlock is the built-in list of names that no list should stop. It holds

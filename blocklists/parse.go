@@ -11,8 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"nightlatch/blocklists/spell"
 	"nightlatch/blocklists/syntax"
+	"nightlatch/config/spell"
 )
 
 const (

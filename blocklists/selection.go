@@ -3,7 +3,7 @@ package blocklists
 import (
 	"fmt"
 
-	"nightlatch/blocklists/spell"
+	"nightlatch/config/spell"
 )
 
 // Selection is a part of the lists of a Set: those a device has. The zero value

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"nightlatch/config/spell"
 )
 
 // Error is one thing that is wrong in a YAML file, and where.
@@ -223,40 +225,8 @@ func kindName(n *yaml.Node) string {
 
 // suggest names the nearest of the known words, or all when none is near.
 func suggest(word string, known []string) string {
-	best, dist := "", len(word)/2+1
-	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < dist {
-			best, dist = k, d
-		}
+	if near := spell.Meant(word, known...); near != "" {
+		return near
 	}
-	if best != "" {
-		return fmt.Sprintf("; did you mean %q?", best)
-	}
-	known = slices.Sorted(slices.Values(known))
-	return "; known here are " + strings.Join(known, ", ")
-}
-
-// distance counts the edits between two words (Levenshtein), a swap of
-// neighbours counting as one.
-func distance(a, b string) int {
-	prev2, prev := []int(nil), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		cur := make([]int, len(b)+1)
-		cur[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				cur[j] = min(cur[j], prev2[j-2]+1)
-			}
-		}
-		prev2, prev = prev, cur
-	}
-	return prev[len(b)]
+	return "; known here are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 }

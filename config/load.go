@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"nightlatch/config/spell"
 )
 
 // maxFile bounds the config: it is written by hand.
@@ -113,7 +115,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 		if value == "" && empty || slices.Contains(known, value) {
 			return nil
 		}
-		return at(path, "%q is not one of %s%s", value, strings.Join(known, ", "), near(value, known))
+		return at(path, "%q is not one of %s%s", value, strings.Join(known, ", "), spell.Meant(value, known...))
 	}
 	errs := []error{
 		word("policy.action", c.Policy.Action, actions, false),
@@ -215,14 +217,6 @@ func checkListFile(i int, f ListFile, word func(string, string, []string, bool) 
 		}
 	}
 	return nil
-}
-
-// near is suggest for values, silent when nothing is near.
-func near(value string, known []string) string {
-	if s := suggest(value, known); strings.Contains(s, "did you mean") {
-		return s
-	}
-	return ""
 }
 
 // NameRule says in words what ValidName holds.

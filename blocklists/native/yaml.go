@@ -8,7 +8,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
-	"nightlatch/blocklists/spell"
+	"nightlatch/config/spell"
 )
 
 // mapping walks a mapping in the order it was written. Repeated keys, keys that
