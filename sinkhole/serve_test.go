@@ -409,6 +409,25 @@ func TestConnectionBound(t *testing.T) {
 	}
 }
 
+// TestConnectionShare: a device that holds its half leaves the other half alone.
+func TestConnectionShare(t *testing.T) {
+	b := build(t, func(o *Options) { o.Limits.Conns = 4 })
+	for range 2 {
+		say(t, b.dial(t, b.flow(sunk, 80)), "GET / HTTP/1.1\r\n\r\n")
+	}
+	b.tape.wait(t, 1)
+	if got := answerTo0(t, b.dial(t, b.flow(sunk, 80))); got != "" || b.Stats().Refused != 1 {
+		t.Errorf("a third connection of one device was served: %q", got)
+	}
+	f := b.flow(sunk, 80)
+	f.Device.Name, f.Device.Key = "tablet", [32]byte{9}
+	say(t, b.dial(t, f), "GET / HTTP/1.1\r\n\r\n")
+	b.tape.wait(t, 2) // its own capture: the first two are alike
+	if n := b.Stats().Refused; n != 1 {
+		t.Errorf("%d refused", n)
+	}
+}
+
 func TestDecoderFaultsAreCaught(t *testing.T) {
 	b := build(t, nil)
 	b.dec.hook = func() { panic("hostile payload") }

@@ -52,7 +52,7 @@ type Options struct {
 // its default.
 type Limits struct {
 	Names    int           // sunk names with an address: 32768; then Addr is false
-	Conns    int           // connections at a time: 512; then new ones are closed
+	Conns    int           // connections at a time: 512, of one device half of them; then new ones are closed
 	Hello    time.Duration // first bytes, ClientHello, handshake or request head: 15 s
 	Idle     time.Duration // silence between two requests: 60 s
 	BodyIdle time.Duration // silence within a payload: 20 s
@@ -108,6 +108,7 @@ type Sinkhole struct {
 	drains   []drain
 	h2       *http.Server
 	conns    atomic.Int64
+	shares   shares
 	counts   counts
 }
 
@@ -204,12 +205,13 @@ func (s *Sinkhole) Run(ctx context.Context) error {
 // tunnel.Handlers.Sink.
 func (s *Sinkhole) ServeConn(ctx context.Context, f policy.Flow, c net.Conn) {
 	defer c.Close()
-	if s.conns.Add(1) > int64(s.limits.Conns) {
+	if s.conns.Add(1) > int64(s.limits.Conns) || !s.shares.take(f.Device.Key, max(1, s.limits.Conns/2)) {
 		s.conns.Add(-1)
 		s.counts.refused.Add(1)
 		return
 	}
 	defer s.conns.Add(-1)
+	defer s.shares.give(f.Device.Key)
 	defer s.caught("connection", f.Name)
 	s.counts.accepted.Add(1)
 	if f.Name == "" {
