@@ -210,3 +210,23 @@ func TestSockets(t *testing.T) {
 		t.Errorf("%d places are still held", n)
 	}
 }
+
+// TestPingShare: a device that pings silent hosts leaves half of the places.
+func TestPingShare(t *testing.T) {
+	r := newRig(t, 2, func(o *Options) { o.Limits.Pings = 4 })
+	for i, want := range []int{2, 2} {
+		p := r.Tunnel.peers.Load().byKey[r.phones[i].public]
+		if cap(p.pings) != want {
+			t.Errorf("%d places of 4", cap(p.pings))
+		}
+		p.pings <- struct{}{} // both places are taken
+		p.pings <- struct{}{}
+		r.forwardPing(newFlow(r.Tunnel, p, policy.Flow{}), echo{})
+	}
+	if n := r.Stats().OverLimit; n != 2 {
+		t.Errorf("%d over the limit", n)
+	}
+	if n := len(r.pings); n != 0 {
+		t.Errorf("%d of all places are held by pings that were refused", n)
+	}
+}

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -72,21 +73,30 @@ func (t *Tunnel) handleICMP(id stack.TransportEndpointID, pkt *stack.PacketBuffe
 
 // forwardPing sends the echo from the host, on its own goroutine.
 func (t *Tunnel) forwardPing(f *flow, e echo) {
+	p := f.peer
+	select {
+	case p.pings <- struct{}{}:
+	default:
+		t.stats.overLimit.Add(1)
+		return
+	}
 	select {
 	case t.pings <- struct{}{}:
 	default:
+		<-p.pings
 		t.stats.overLimit.Add(1)
 		return
 	}
 	if !t.begin() {
 		<-t.pings
+		<-p.pings
 		return
 	}
 	go func() {
 		defer t.flows.Done()
-		defer func() { <-t.pings }()
+		defer func() { <-t.pings; <-p.pings }()
 		defer t.recovered("ping")
-		err := hostPing(f.Dst.Addr(), e)
+		err := hostPing(t.ctx, f.Dst.Addr(), e)
 		switch {
 		case err == nil:
 			f.up.Store(int64(len(e.data)))
@@ -104,7 +114,7 @@ func (t *Tunnel) forwardPing(f *flow, e echo) {
 
 // hostPing asks dst through an unprivileged ICMP socket, where the kernel
 // allows one (net.ipv4.ping_group_range). Its identifier is the kernel's.
-func hostPing(dst netip.Addr, e echo) error {
+func hostPing(ctx context.Context, dst netip.Addr, e echo) error {
 	network, local, proto := "udp4", "0.0.0.0", protoICMP
 	var request, reply icmp.Type = ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply
 	if dst.Is6() {
@@ -116,6 +126,7 @@ func hostPing(dst netip.Addr, e echo) error {
 		return err
 	}
 	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	c.SetDeadline(time.Now().Add(pingTimeout))
 	wire, err := (&icmp.Message{Type: request, Body: &icmp.Echo{Seq: e.seq, Data: e.data}}).Marshal(nil)
 	if err != nil {

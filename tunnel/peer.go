@@ -38,6 +38,7 @@ type peerTable struct {
 type peer struct {
 	device atomic.Pointer[policy.Device] // the name may change under a living peer
 	dns    chan struct{}                 // one for each of its questions being answered
+	pings  chan struct{}                 // one for each of its echo requests on their way
 
 	mu      sync.Mutex
 	spec    Peer
@@ -56,7 +57,7 @@ type member struct{ end func() }
 // newPeer makes the living side of spec, half of everything being its share.
 func newPeer(spec Peer, l Limits) *peer {
 	p := &peer{spec: spec, members: map[*member]struct{}{}, udp: map[netip.AddrPort]*mapping{}}
-	p.dns = make(chan struct{}, half(l.DNS))
+	p.dns, p.pings = make(chan struct{}, half(l.DNS)), make(chan struct{}, half(l.Pings))
 	p.device.Store(&spec.Device)
 	return p
 }

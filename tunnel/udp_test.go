@@ -225,7 +225,7 @@ func TestPing(t *testing.T) {
 
 // TestHostPing asks loopback, where the kernel allows unprivileged echo.
 func TestHostPing(t *testing.T) {
-	err := hostPing(netip.MustParseAddr("127.0.0.1"), echo{seq: 7, data: []byte("nightlatch")})
+	err := hostPing(t.Context(), netip.MustParseAddr("127.0.0.1"), echo{seq: 7, data: []byte("nightlatch")})
 	if os.IsPermission(err) || err != nil && strings.Contains(err.Error(), "permission") {
 		t.Skipf("the kernel allows no unprivileged ping here: %v", err)
 	}
