@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +94,7 @@ func TestSideBySide(t *testing.T) {
 		}
 	}
 	r.memory("resident after TCP, MB", "VmRSS", 3)
-	t.Logf("medians of %d rounds of %s; %s\n\n%s", rounds, round, versions(b, wireguard), r)
+	t.Logf("medians of %d rounds of %s, %s; %s\n\n%s", rounds, round, time.Now().Format(time.DateOnly), versions(b, wireguard), r)
 }
 
 // need skips where a part is missing, and says which.
@@ -232,12 +233,15 @@ func (r *report) String() string {
 	return out.String()
 }
 
-// versions says what ran.
+// versions says what ran, and on what.
 func versions(b *bench, wireguard string) string {
 	load, _ := os.ReadFile("/proc/loadavg")
+	cpu, _ := os.ReadFile("/proc/cpuinfo")
+	_, model, _ := strings.Cut(string(cpu), "model name")
 	return strings.Join([]string{
-		strings.TrimSpace(b.run("uname", "-srm")),
-		first(b.run("iperf3", "--version")), first(b.run("unbound", "-V")),
+		fmt.Sprintf("%d CPUs%s", runtime.NumCPU(), strings.Replace(first(model), "\t", "", 1)),
+		strings.TrimSpace(b.run("uname", "-srm")), runtime.Version(),
+		first(b.run("iperf3", "--version")), "unbound " + strings.ToLower(first(b.run("unbound", "-V"))),
 		wireguardVersion(b.run("go", "version", "-m", wireguard)), "load " + strings.TrimSpace(string(load)),
 	}, "; ")
 }
