@@ -40,6 +40,8 @@ type peer struct {
 	dns    chan struct{}                 // one for each of its questions being answered
 	pings  chan struct{}                 // one for each of its echo requests on their way
 
+	inside atomic.Int32 // its connections to the gateway's own listeners
+
 	mu      sync.Mutex
 	spec    Peer
 	dead    bool

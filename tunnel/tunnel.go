@@ -327,13 +327,13 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		p := l.t.peerOf(c.RemoteAddr())
-		if p == nil {
-			c.Close()
-			continue
+		if p != nil && p.inside.Add(1) <= insideConns {
+			if leave := p.join(func() { c.Close() }); leave != nil {
+				return &trackedConn{Conn: c, leave: sync.OnceFunc(func() { leave(); p.inside.Add(-1) })}, nil
+			}
 		}
-		tc := &trackedConn{Conn: c}
-		if tc.leave = p.join(func() { c.Close() }); tc.leave != nil {
-			return tc, nil
+		if p != nil {
+			p.inside.Add(-1)
 		}
 		c.Close()
 	}

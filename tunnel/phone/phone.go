@@ -23,8 +23,10 @@ import (
 
 const (
 	// handshakeTimeout bounds Connect when its context has no earlier deadline:
-	// WireGuard repeats its first message after 5 s, so one try has failed.
-	handshakeTimeout = 5 * time.Second
+	// WireGuard repeats its first message after 5 s, so two tries have failed.
+	// One is not enough: a gateway lets a repeated first message within 20 ms of
+	// another pass in silence.
+	handshakeTimeout = 11 * time.Second
 	handshakePoll    = 5 * time.Millisecond
 	// batch keeps a phone small: WireGuard holds 64 KiB for each packet of a batch.
 	batch = 128
@@ -41,7 +43,7 @@ type Phone struct {
 	once   sync.Once
 }
 
-// Connect brings the tunnel up and waits for the handshake, at most 5 s or
+// Connect brings the tunnel up and waits for the handshake, at most 11 s or
 // until ctx ends. A nil log discards WireGuard's own words.
 func Connect(ctx context.Context, cfg Config, log *slog.Logger) (*Phone, error) {
 	if err := cfg.check(); err != nil {
