@@ -52,6 +52,8 @@ func (b *bench) newSide(name string, n int, wireguard string) *side {
 // the tunnel.
 func (s *side) connect() {
 	s.Helper()
+	// Its router solicitations would begin a handshake when no gateway is there.
+	s.inside(s.phone, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 	s.tunnelInterface(s.phone, s.wireguard, phoneAddr+"/32", s.conf)
 	s.run("ip", "-n", s.phone, "route", "add", "default", "dev", s.phone)
 }
