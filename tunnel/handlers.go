@@ -19,6 +19,11 @@ type Handlers struct {
 	// address. network is udp or tcp. A nil answer means silence.
 	DNS func(ctx context.Context, f policy.Flow, network string, wire []byte) []byte
 
+	// DNSNow answers a datagram's query if that takes no waiting; ok is false
+	// for all others, which go to DNS. It runs on WireGuard's receive goroutine
+	// and must keep nothing of wire. Nil leaves all to DNS.
+	DNSNow func(f policy.Flow, wire []byte) (answer []byte, ok bool)
+
 	// NameOf tells by which name a device reached an address; exact means the
 	// address belongs to that name alone. Empty when it never asked.
 	NameOf func(d policy.Device, addr netip.Addr) (name string, exact bool)

@@ -1,10 +1,8 @@
 package tunnel
 
 import (
-	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -19,6 +17,7 @@ import (
 
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/host"
 	"nightlatch/tunnel/netstack"
 )
 
@@ -96,7 +95,7 @@ func (t *Tunnel) forwardPing(f *flow, e echo) {
 		defer t.flows.Done()
 		defer func() { <-t.pings; <-p.pings }()
 		defer t.recovered("ping")
-		err := hostPing(t.ctx, f.Dst.Addr(), e)
+		err := host.Ping(t.ctx, f.Dst.Addr(), e.seq, e.data, pingTimeout)
 		switch {
 		case err == nil:
 			f.up.Store(int64(len(e.data)))
@@ -110,45 +109,6 @@ func (t *Tunnel) forwardPing(f *flow, e echo) {
 		}
 		f.failed(err) // folded: one entry a minute for each pinged address
 	}()
-}
-
-// hostPing asks dst through an unprivileged ICMP socket, where the kernel
-// allows one (net.ipv4.ping_group_range). Its identifier is the kernel's.
-func hostPing(ctx context.Context, dst netip.Addr, e echo) error {
-	network, local, proto := "udp4", "0.0.0.0", protoICMP
-	var request, reply icmp.Type = ipv4.ICMPTypeEcho, ipv4.ICMPTypeEchoReply
-	if dst.Is6() {
-		network, local, proto = "udp6", "::", protoICMPv6
-		request, reply = ipv6.ICMPTypeEchoRequest, ipv6.ICMPTypeEchoReply
-	}
-	c, err := icmp.ListenPacket(network, local)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	c.SetDeadline(time.Now().Add(pingTimeout))
-	wire, err := (&icmp.Message{Type: request, Body: &icmp.Echo{Seq: e.seq, Data: e.data}}).Marshal(nil)
-	if err != nil {
-		return err
-	}
-	if _, err := c.WriteTo(wire, &net.UDPAddr{IP: dst.AsSlice()}); err != nil {
-		return err
-	}
-	buf := make([]byte, len(wire)+256)
-	for {
-		n, _, err := c.ReadFrom(buf)
-		if err != nil {
-			return err
-		}
-		m, err := icmp.ParseMessage(proto, buf[:n])
-		if err != nil || m.Type != reply {
-			continue
-		}
-		if r, ok := m.Body.(*icmp.Echo); ok && r.Seq == e.seq {
-			return nil
-		}
-	}
 }
 
 // echoReply answers the phone in the name of the pinged host.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nightlatch/journal"
+	"nightlatch/tunnel/host"
 )
 
 type ctxT = context.Context
@@ -225,7 +226,7 @@ func TestPing(t *testing.T) {
 
 // TestHostPing asks loopback, where the kernel allows unprivileged echo.
 func TestHostPing(t *testing.T) {
-	err := hostPing(t.Context(), netip.MustParseAddr("127.0.0.1"), echo{seq: 7, data: []byte("nightlatch")})
+	err := host.Ping(t.Context(), netip.MustParseAddr("127.0.0.1"), 7, []byte("nightlatch"), pingTimeout)
 	if os.IsPermission(err) || err != nil && strings.Contains(err.Error(), "permission") {
 		t.Skipf("the kernel allows no unprivileged ping here: %v", err)
 	}

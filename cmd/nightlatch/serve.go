@@ -115,7 +115,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		GuardAllow:   append(w.guardAllow, cfg.Tunnel.AllowLAN...),
 		Peers:        peers(s), Policy: &g.policy, Recorder: g.journal, Log: log,
 		Handlers: tunnel.Handlers{
-			DNS: g.resolver.ServeDNS, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
+			DNS: g.resolver.ServeDNS, DNSNow: g.resolver.ServeNow, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
 			Dial: w.dial, ListenPacket: w.listenPacket,
 		},
 	})

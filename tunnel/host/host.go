@@ -1,5 +1,5 @@
-// Package host says how much the machine has to give, so that limits can
-// follow it.
+// Package host asks the machine: how much it has to give, so that limits can
+// follow it, and whether another host answers a ping.
 package host
 
 import (
