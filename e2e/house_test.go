@@ -132,20 +132,20 @@ func (h *house) connect() {
 			setconf.WriteString(line)
 		}
 	}
-	h.start(h.phone, "wireguard-go", []string{"WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1"}, "wireguard-go", "-f", "wg0")
+	h.start(h.phone, "wireguard-go", []string{"WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1"}, "wireguard-go", "-f", h.phone)
 	h.until("the phone's interface", 10*time.Second, func() bool {
-		_, err := h.in(h.phone, "wg", "setconf", "wg0", h.file("wg0.conf", setconf.String(), 0o600))
+		_, err := h.in(h.phone, "wg", "setconf", h.phone, h.file("wg0.conf", setconf.String(), 0o600))
 		return err == nil
 	})
 	for _, a := range addrs {
-		h.must("ip", "-n", h.phone, "addr", "add", strings.TrimSpace(a), "dev", "wg0", "nodad")
+		h.must("ip", "-n", h.phone, "addr", "add", strings.TrimSpace(a), "dev", h.phone, "nodad")
 	}
-	h.must("ip", "-n", h.phone, "link", "set", "wg0", "mtu", "1280", "up")
+	h.must("ip", "-n", h.phone, "link", "set", h.phone, "mtu", "1280", "up")
 	// As the app does it: everything but the tunnel's own packets goes in,
 	// the network around the phone too.
-	h.mustIn(h.phone, "wg", "set", "wg0", "fwmark", "51820")
+	h.mustIn(h.phone, "wg", "set", h.phone, "fwmark", "51820")
 	for _, family := range []string{"-4", "-6"} {
-		h.must("ip", "-n", h.phone, family, "route", "add", "default", "dev", "wg0", "table", "51820")
+		h.must("ip", "-n", h.phone, family, "route", "add", "default", "dev", h.phone, "table", "51820")
 		h.must("ip", "-n", h.phone, family, "rule", "add", "not", "fwmark", "51820", "table", "51820")
 	}
 	os.MkdirAll("/etc/netns/"+h.phone, 0o755)
