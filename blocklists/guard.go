@@ -9,7 +9,10 @@ import (
 // Guard knows the names that no list should stop: connectivity checks, time,
 // push, updates, "find my device", certificates, emergency calls. It is
 // immutable and safe for concurrent use.
-type Guard struct{ list *List }
+type Guard struct {
+	list  *List
+	names *Set
+}
 
 // Crossing is a rule that stops a name which should never be stopped.
 type Crossing struct {
@@ -31,7 +34,13 @@ func NeverBlock() (*Guard, error) {
 }
 
 // NewGuard makes a guard of the allows of a list; its blocks are not looked at.
-func NewGuard(l *List) *Guard { return &Guard{l} }
+func NewGuard(l *List) *Guard { return &Guard{l, Compile(l)} }
+
+// Protects says whether name should never be stopped. No allocation.
+func (g *Guard) Protects(name string) bool {
+	r, ok := g.names.Match(name, Selection{})
+	return ok && r.Allow
+}
 
 // Crossings gives the rules of a list that stop a never-block name, in the
 // order of the never-block names. A list may block the parent of such a name
@@ -39,7 +48,7 @@ func NewGuard(l *List) *Guard { return &Guard{l} }
 // that is exact. For an entry that covers everything below it, a block of any
 // name there is a crossing.
 func (g *Guard) Crossings(l *List) []Crossing {
-	set, zones := Compile(l), Compile(g.list)
+	set, zones := Compile(l), g.names
 	var out []Crossing
 	seen := map[Rule]bool{}
 	add := func(r, name Rule) {

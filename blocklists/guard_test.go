@@ -65,3 +65,18 @@ func TestCrossingsOfOthers(t *testing.T) {
 		t.Errorf("lines %v, want 1 and 2", got)
 	}
 }
+
+func TestProtects(t *testing.T) {
+	guard, err := NeverBlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		"push.apple.com": true, "1-courier.push.apple.com": true, "CAPTIVE.apple.com.": true,
+		"find.api.micloud.xiaomi.net": true, "x.captive.apple.com": false, "sa.api.intl.miui.com": false, "apple.com": false,
+	} {
+		if got := guard.Protects(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -66,6 +66,28 @@ func pick(devices []config.Device, name string) (config.Device, error) {
 	return config.Device{}, fmt.Errorf("there is no device %q; nightlatch device list shows them", name)
 }
 
+// pickDevice is homeFiles and the device of that name.
+func (a *app) pickDevice(name string) (home.Home, *config.Config, []config.Device, config.Device, error) {
+	h, cfg, devices, err := a.homeFiles()
+	if err != nil {
+		return h, nil, nil, config.Device{}, err
+	}
+	d, err := pick(devices, name)
+	return h, cfg, devices, d, err
+}
+
+// publicKey reads --public-key; nil when it was not given.
+func publicKey(c *cobra.Command, text string) (*config.Key, error) {
+	if text == "" {
+		return nil, nil
+	}
+	key := new(config.Key)
+	if err := key.UnmarshalText([]byte(text)); err != nil {
+		return nil, usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
+	}
+	return key, nil
+}
+
 func (a *app) deviceAdd() *cobra.Command {
 	var public string
 	var asJSON bool
@@ -80,12 +102,9 @@ func (a *app) deviceAdd() *cobra.Command {
 			if !config.ValidName(args[0]) {
 				return usageError{fmt.Errorf("%q is not a device name; %s", args[0], config.NameRule), commandName(c)}
 			}
-			var key *config.Key
-			if public != "" {
-				key = new(config.Key)
-				if err := key.UnmarshalText([]byte(public)); err != nil {
-					return usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
-				}
+			key, err := publicKey(c, public)
+			if err != nil {
+				return err
 			}
 			h, err := a.needHome()
 			if err != nil {
@@ -235,11 +254,7 @@ func (a *app) deviceShow() *cobra.Command {
 		Example: "  nightlatch device show phone\n  nightlatch device show phone --no-qr",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			h, _, devices, err := a.homeFiles()
-			if err != nil {
-				return err
-			}
-			d, err := pick(devices, args[0])
+			h, _, _, d, err := a.pickDevice(args[0])
 			if err != nil {
 				return err
 			}
@@ -266,11 +281,7 @@ func (a *app) deviceRename() *cobra.Command {
 			if !config.ValidName(args[1]) {
 				return usageError{fmt.Errorf("%q is not a device name; %s", args[1], config.NameRule), commandName(c)}
 			}
-			h, cfg, devices, err := a.homeFiles()
-			if err != nil {
-				return err
-			}
-			d, err := pick(devices, args[0])
+			h, cfg, devices, d, err := a.pickDevice(args[0])
 			if err != nil {
 				return err
 			}
@@ -305,18 +316,11 @@ func (a *app) deviceRotate() *cobra.Command {
 		Example: "  nightlatch device rotate phone",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			var key *config.Key
-			if public != "" {
-				key = new(config.Key)
-				if err := key.UnmarshalText([]byte(public)); err != nil {
-					return usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
-				}
-			}
-			h, cfg, devices, err := a.homeFiles()
+			key, err := publicKey(c, public)
 			if err != nil {
 				return err
 			}
-			d, err := pick(devices, args[0])
+			h, cfg, devices, d, err := a.pickDevice(args[0])
 			if err != nil {
 				return err
 			}
@@ -338,11 +342,8 @@ func (a *app) deviceRemove() *cobra.Command {
 		Example: "  nightlatch device remove tablet",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			h, _, devices, err := a.homeFiles()
+			h, _, _, _, err := a.pickDevice(args[0])
 			if err != nil {
-				return err
-			}
-			if _, err := pick(devices, args[0]); err != nil {
 				return err
 			}
 			if err := os.Remove(h.DevicePath(args[0])); err != nil {

@@ -349,6 +349,28 @@ func TestBrokenConfigKeepsRunning(t *testing.T) {
 }
 
 // TestRemoveDevice: a removed device loses its session and its connections.
+// TestPendingSectionsWait: a section that takes effect at the next start leaves
+// the running gateway alone until then.
+func TestPendingSectionsWait(t *testing.T) {
+	h := newHouse(t)
+	p := h.connect("phone")
+	file, err := os.ReadFile(filepath.Join(h.dir, "nightlatch.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("nightlatch.yaml", strings.NewReplacer("#network4: 28.53.0.0/16", "network4: 28.77.0.0/16",
+		`#network6: "3ffe:6e69:6768:746c::/64"`, `network6: "3ffe:77::/64"`).Replace(string(file)))
+	h.noticed("sinkhole has changed", "next start")
+	resp, err := p.HTTPClient(nil).Get("http://sa.api.intl.miui.com/still-here")
+	if err != nil {
+		t.Fatalf("a change that waits for the next start broke the sinkhole: %v", err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("the sinkhole answers %d", resp.StatusCode)
+	}
+}
+
 func TestRemoveDevice(t *testing.T) {
 	h := newHouse(t)
 	if _, err := (home.Home{Dir: h.dir}).AddDevice(h.settings.Config, "tablet", nil); err != nil {

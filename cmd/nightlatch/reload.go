@@ -26,6 +26,8 @@ func (g *gateway) reload() error {
 		g.notice(journal.Error, "config", "%s; the running settings stay in force", err)
 		return err
 	}
+	g.tellPending(next.Config)
+	next.Config = inForce(g.settings.Config, next.Config)
 	p, err := next.Policy()
 	if err == nil {
 		err = g.tunnel.SetPeers(peers(next))
@@ -40,23 +42,38 @@ func (g *gateway) reload() error {
 	return nil
 }
 
-// tellReload says in one notice what the reload changed, and in others what
-// is broken or waits for a new start.
+// inForce joins a config that was read anew with the running one: of the new
+// one only what a reload can put in force. The rooms were built with the rest,
+// and must go on agreeing about it.
+func inForce(running, read *config.Config) *config.Config {
+	c := *running
+	c.Lists, c.Policy, c.Devices = read.Lists, read.Policy, read.Devices
+	return &c
+}
+
+// tellPending names the sections that wait for a new start.
+func (g *gateway) tellPending(read *config.Config) {
+	running := g.settings.Config
+	for _, s := range []struct {
+		name          string
+		running, read any
+	}{
+		{"tunnel", running.Tunnel, read.Tunnel},
+		{"dns", running.DNS, read.DNS},
+		{"sinkhole", running.Sinkhole, read.Sinkhole},
+		{"journal", running.Journal, read.Journal},
+		{"dashboard", running.Dashboard, read.Dashboard},
+	} {
+		if !reflect.DeepEqual(s.running, s.read) {
+			g.notice(journal.Warn, "config", "%s has changed in nightlatch.yaml; that takes effect at the next start", s.name)
+		}
+	}
+}
+
+// tellReload says what is in force now, and what is broken.
 func (g *gateway) tellReload(next *home.Settings) {
 	for _, b := range next.Lists.Broken {
 		g.notice(journal.Error, "blocklists", "%s; the last good version stays in force", strings.TrimPrefix(b.Err.Error(), "blocklists: "))
-	}
-	old := g.settings
-	for name, pair := range map[string][2]any{
-		"tunnel":    {old.Config.Tunnel, next.Config.Tunnel},
-		"dns":       {old.Config.DNS, next.Config.DNS},
-		"sinkhole":  {old.Config.Sinkhole, next.Config.Sinkhole},
-		"journal":   {old.Config.Journal, next.Config.Journal},
-		"dashboard": {old.Config.Dashboard, next.Config.Dashboard},
-	} {
-		if !reflect.DeepEqual(pair[0], pair[1]) {
-			g.notice(journal.Warn, "config", "%s has changed in nightlatch.yaml; that takes effect at the next start", name)
-		}
 	}
 	g.notice(journal.Info, "config", "reloaded: %s, %s", count(next.Lists.Rules(), "rule"), count(len(next.Devices), "device"))
 }

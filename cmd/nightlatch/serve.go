@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
 	"nightlatch/dashboard"
@@ -87,8 +88,12 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	g.https = ca != nil
+	guard, err := blocklists.NeverBlock() // its hosts break when they are intercepted, even where an owner sinks them
+	if err != nil {
+		return nil, err
+	}
 	g.sinkhole, err = sinkhole.New(sinkhole.Options{
-		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, CA: ca,
+		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, CA: ca, Exempt: guard.Protects,
 		Decoder: dec, Recorder: g.journal, KeepSamples: cfg.Sinkhole.KeepSamples, Log: log,
 	})
 	if err != nil {
