@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/policy"
 	"nightlatch/resolver"
@@ -50,21 +51,21 @@ each was understood. Exit code 0: all is well; 1: something is wrong.`,
 		Example: "  nightlatch check\n  nightlatch check --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.needHome()
+			h, err := a.NeedHome()
 			if err != nil {
 				return err
 			}
 			report := checkHome(h)
 			if asJSON {
-				json.NewEncoder(a.stdout).Encode(report)
+				json.NewEncoder(a.Stdout).Encode(report)
 			} else {
-				report.print(a.stdout)
+				report.print(a.Stdout)
 				for _, e := range report.Errors {
-					a.say("error: %s", e)
+					a.Say("error: %s", e)
 				}
 			}
 			if len(report.Errors) > 0 {
-				return errSilent
+				return cli.ErrSilent
 			}
 			return nil
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/qr"
 	"nightlatch/cmd/nightlatch/terminal"
@@ -19,7 +20,7 @@ import (
 )
 
 func (a *app) deviceCommand() *cobra.Command {
-	return group("device", "Add, show and remove phones",
+	return cli.Group("device", "Add, show and remove phones",
 		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
 		"  nightlatch device add tablet\n  nightlatch device list",
 		a.deviceAdd(), a.deviceList(), a.deviceShow(), a.deviceRename(), a.deviceRotate(), a.deviceRemove())
@@ -44,7 +45,7 @@ func infoOf(h home.Home, d config.Device) deviceInfo {
 
 // homeFiles reads what the device commands need.
 func (a *app) homeFiles() (home.Home, *config.Config, []config.Device, error) {
-	h, err := a.needHome()
+	h, err := a.NeedHome()
 	if err != nil {
 		return h, nil, nil, err
 	}
@@ -83,7 +84,7 @@ func publicKey(c *cobra.Command, text string) (*config.Key, error) {
 	}
 	key := new(config.Key)
 	if err := key.UnmarshalText([]byte(text)); err != nil {
-		return nil, usageError{fmt.Errorf("--public-key: %w", err), commandName(c)}
+		return nil, cli.Misused(c, "--public-key: %w", err)
 	}
 	return key, nil
 }
@@ -100,13 +101,13 @@ func (a *app) deviceAdd() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !config.ValidName(args[0]) {
-				return usageError{fmt.Errorf("%q is not a device name; %s", args[0], config.NameRule), commandName(c)}
+				return cli.Misused(c, "%q is not a device name; %s", args[0], config.NameRule)
 			}
 			key, err := publicKey(c, public)
 			if err != nil {
 				return err
 			}
-			h, err := a.needHome()
+			h, err := a.NeedHome()
 			if err != nil {
 				return err
 			}
@@ -135,7 +136,7 @@ func (a *app) told(c *cobra.Command, h home.Home, d config.Device, asJSON bool) 
 		return err
 	}
 	if asJSON {
-		return json.NewEncoder(a.stdout).Encode(infoOf(h, d))
+		return json.NewEncoder(a.Stdout).Encode(infoOf(h, d))
 	}
 	return a.showDevice(h, d, true)
 }
@@ -148,17 +149,17 @@ func (a *app) showDevice(h home.Home, d config.Device, showQR bool) error {
 	}
 	switch {
 	case !home.Whole(conf):
-		fmt.Fprintf(a.stdout, "put the phone's own private key into this file and import it with the WireGuard app\n")
+		fmt.Fprintf(a.Stdout, "put the phone's own private key into this file and import it with the WireGuard app\n")
 	case showQR:
-		if err := qr.Print(a.stdout, string(conf), terminal.Colours(a.stdout)); err != nil {
+		if err := qr.Print(a.Stdout, string(conf), terminal.Colours(a.Stdout)); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "\nscan this with the WireGuard app (+, scan from QR code), or import the file\n")
+		fmt.Fprintf(a.Stdout, "\nscan this with the WireGuard app (+, scan from QR code), or import the file\n")
 	default:
-		fmt.Fprintf(a.stdout, "import this file with the WireGuard app\n")
+		fmt.Fprintf(a.Stdout, "import this file with the WireGuard app\n")
 	}
-	fmt.Fprintf(a.stdout, "  %s\n\n", h.ConfPath(d.Name))
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(a.Stdout, "  %s\n\n", h.ConfPath(d.Name))
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "device\t%s\naddresses\t%s\npublic key\t%s\ncreated\t%s\n",
 		d.Name, joinAddrs(d.Addresses), d.PublicKey, d.Created.Local().Format("2006-01-02 15:04"))
 	return w.Flush()
@@ -193,7 +194,7 @@ func (a *app) deviceList() *cobra.Command {
 			}
 			running := fillLive(c.Context(), h, infos)
 			if asJSON {
-				return json.NewEncoder(a.stdout).Encode(infos)
+				return json.NewEncoder(a.Stdout).Encode(infos)
 			}
 			return a.deviceTable(infos, running)
 		},
@@ -204,10 +205,10 @@ func (a *app) deviceList() *cobra.Command {
 
 func (a *app) deviceTable(infos []deviceInfo, running bool) error {
 	if len(infos) == 0 {
-		fmt.Fprintln(a.stdout, "no devices yet; nightlatch device add NAME makes one")
+		fmt.Fprintln(a.Stdout, "no devices yet; nightlatch device add NAME makes one")
 		return nil
 	}
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tADDRESSES\tLAST HANDSHAKE\tFROM\tSENT\tRECEIVED")
 	for _, d := range infos {
 		last := "never"
@@ -217,12 +218,12 @@ func (a *app) deviceTable(infos []deviceInfo, running bool) error {
 		case d.LastHandshake != nil:
 			last = time.Since(*d.LastHandshake).Truncate(time.Second).String() + " ago"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, joinAddrs(d.Addresses), last, dash(d.Endpoint), byteCount(d.RxBytes), byteCount(d.TxBytes))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", d.Name, joinAddrs(d.Addresses), last, dash(d.Endpoint), cli.Bytes(d.RxBytes), cli.Bytes(d.TxBytes))
 	}
 	if err := w.Flush(); err != nil || running {
 		return err
 	}
-	fmt.Fprintln(a.stdout, "\nno gateway is running in this home; nightlatch up starts it")
+	fmt.Fprintln(a.Stdout, "\nno gateway is running in this home; nightlatch up starts it")
 	return nil
 }
 
@@ -231,19 +232,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// byteCount writes bytes with a unit that keeps the number short.
-func byteCount(n uint64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }
 
 func (a *app) deviceShow() *cobra.Command {
@@ -261,7 +249,7 @@ func (a *app) deviceShow() *cobra.Command {
 			if asJSON {
 				infos := []deviceInfo{infoOf(h, d)}
 				fillLive(c.Context(), h, infos)
-				return json.NewEncoder(a.stdout).Encode(infos[0])
+				return json.NewEncoder(a.Stdout).Encode(infos[0])
 			}
 			return a.showDevice(h, d, !noQR)
 		},
@@ -279,7 +267,7 @@ func (a *app) deviceRename() *cobra.Command {
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if !config.ValidName(args[1]) {
-				return usageError{fmt.Errorf("%q is not a device name; %s", args[1], config.NameRule), commandName(c)}
+				return cli.Misused(c, "%q is not a device name; %s", args[1], config.NameRule)
 			}
 			h, cfg, devices, d, err := a.pickDevice(args[0])
 			if err != nil {
@@ -298,9 +286,9 @@ func (a *app) deviceRename() *cobra.Command {
 			if err := os.Remove(h.DevicePath(args[0])); err != nil {
 				return fmt.Errorf("device rename: %w", err)
 			}
-			fmt.Fprintf(a.stdout, "%s is now called %s\n", args[0], args[1])
+			fmt.Fprintf(a.Stdout, "%s is now called %s\n", args[0], args[1])
 			if _, named := cfg.Devices[args[0]]; named {
-				a.say("hint: devices: %s in %s still names the old one; call it %s there too, or its wishes are lost", args[0], h.ConfigFile(), args[1])
+				a.Say("hint: devices: %s in %s still names the old one; call it %s there too, or its wishes are lost", args[0], h.ConfigFile(), args[1])
 			}
 			return reloadRunning(c.Context(), h)
 		},
@@ -352,7 +340,7 @@ func (a *app) deviceRemove() *cobra.Command {
 			if err := os.Remove(h.ConfPath(args[0])); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("device remove: %w", err)
 			}
-			fmt.Fprintf(a.stdout, "%s is removed; delete the tunnel on the phone too\n", args[0])
+			fmt.Fprintf(a.Stdout, "%s is removed; delete the tunnel on the phone too\n", args[0])
 			return reloadRunning(c.Context(), h)
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/smallnet"
 	"nightlatch/cmd/nightlatch/story"
@@ -70,7 +71,7 @@ func newHouse(t *testing.T, prepare ...func(dir string)) *house {
 		t.Fatal(err)
 	}
 	h.sink = s.Config.Sinkhole.Network4
-	log := (&app{stderr: t.Output()}).logger(false)
+	log := (&app{&cli.App{Stderr: t.Output()}}).logger(false)
 	if h.gateway, err = serve(ctx, s, world{dial: outside.Dial, guardAllow: smallnet.Networks()}, log); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ needs one.`,
   nightlatch log --name miui --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.needHome()
+			h, err := a.NeedHome()
 			if err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, f
 	}
 	path := config.Resolve(h.Dir, cfg.Journal.File)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		a.say("the journal is empty: no gateway has run in %s yet", h.Dir)
+		a.Say("the journal is empty: no gateway has run in %s yet", h.Dir)
 		return nil
 	}
 	j, err := journal.OpenReadOnly(ctx, journal.Options{Path: path, Driver: "sqlite", Mask: cfg.Journal.Mask})
@@ -86,7 +86,7 @@ func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, f
 		f.After = e.ID
 	}
 	if len(events) == 0 && !follow {
-		a.say("the journal has nothing of that kind")
+		a.Say("the journal has nothing of that kind")
 	}
 	if !follow {
 		return nil
@@ -95,7 +95,7 @@ func (a *app) printJournal(ctx context.Context, h home.Home, f journal.Filter, f
 }
 
 func (a *app) printEvent(e journal.StoredEvent, asJSON bool) error {
-	line := terminal.Fit(journal.Line(e.Event), terminal.Width(a.stdout))
+	line := terminal.Fit(journal.Line(e.Event), terminal.Width(a.Stdout))
 	if asJSON {
 		b, err := journal.JSON(e.Event)
 		if err != nil {
@@ -103,6 +103,6 @@ func (a *app) printEvent(e journal.StoredEvent, asJSON bool) error {
 		}
 		line = string(b)
 	}
-	_, err := fmt.Fprintln(a.stdout, line)
+	_, err := fmt.Fprintln(a.Stdout, line)
 	return err
 }

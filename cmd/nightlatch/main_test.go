@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"nightlatch/cmd/nightlatch/cli"
 	"strings"
 	"testing"
 
@@ -44,7 +45,7 @@ func TestEveryCommandHelps(t *testing.T) {
 			walk(sub)
 		}
 	}
-	walk((&app{}).root())
+	walk((&app{&cli.App{}}).root())
 	if n < 20 {
 		t.Errorf("only %d commands", n)
 	}

@@ -76,7 +76,7 @@ func (a *app) try(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprint(a.stdout, "a gateway and a simulated phone on this machine; no packet leaves it\n\n")
+	fmt.Fprint(a.Stdout, "a gateway and a simulated phone on this machine; no packet leaves it\n\n")
 	events, unsubscribe := g.journal.Subscribe(followBuffer)
 	defer unsubscribe()
 	told := make(chan error, 1)
@@ -91,7 +91,7 @@ func (a *app) try(ctx context.Context, log *slog.Logger) error {
 	}
 	unsubscribe()
 	a.summary(events, net.Dialled())
-	fmt.Fprintf(a.stdout, "\n%s in all; nothing of this is kept. nightlatch up does it with your phone\n", time.Since(begin).Round(time.Millisecond))
+	fmt.Fprintf(a.Stdout, "\n%s in all; nothing of this is kept. nightlatch up does it with your phone\n", time.Since(begin).Round(time.Millisecond))
 	return nil
 }
 
@@ -133,8 +133,8 @@ func (a *app) tellStory(ctx context.Context, g *gateway, conf string) error {
 		return err
 	}
 	defer p.Close()
-	tell := func(s story.Step) { fmt.Fprintf(a.stdout, "  %-58s %s\n", s.Did, s.Saw) }
-	fmt.Fprintln(a.stdout, "the phone")
+	tell := func(s story.Step) { fmt.Fprintf(a.Stdout, "  %-58s %s\n", s.Did, s.Saw) }
+	fmt.Fprintln(a.Stdout, "the phone")
 	tell(story.Step{Did: "connects over WireGuard to " + pc.Endpoint, Saw: fmt.Sprintf("handshake in %s", time.Since(begin).Round(time.Millisecond))})
 	return story.Tell(ctx, p, g.settings.Config.Sinkhole.Network4, tell)
 }
@@ -142,7 +142,7 @@ func (a *app) tellStory(ctx context.Context, g *gateway, conf string) error {
 // summary prints what the journal was told: what was stopped by which line,
 // and what the vendor would have received.
 func (a *app) summary(events <-chan journal.Event, dialled []string) {
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "\nwhat was stopped, and by which line of which list\n")
 	seen := map[string]bool{}
 	var captures []journal.Capture
@@ -162,9 +162,9 @@ func (a *app) summary(events <-chan journal.Event, dialled []string) {
 	}
 	w.Flush()
 	for _, c := range captures {
-		printCapture(a.stdout, c)
+		printCapture(a.Stdout, c)
 	}
-	fmt.Fprintf(a.stdout, "\nconnections that left the gateway: %s\n", strings.Join(dialled, ", "))
+	fmt.Fprintf(a.Stdout, "\nconnections that left the gateway: %s\n", strings.Join(dialled, ", "))
 }
 
 func stopped(w io.Writer, seen map[string]bool, name string, v policy.Verdict) {

@@ -35,7 +35,7 @@ Interrupt (ctrl-c) stops it.`,
 		Example: "  nightlatch up\n  nightlatch up --home /srv/nightlatch\n  nightlatch up --quiet    # no line per event",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.openHome()
+			h, err := a.OpenHome()
 			if err != nil {
 				return err
 			}
@@ -50,9 +50,9 @@ Interrupt (ctrl-c) stops it.`,
 // logger gives the log of troubles; events go to the journal.
 func (a *app) logger(verbose bool) *slog.Logger {
 	if verbose {
-		return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		return slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	return terminal.Calm(a.stderr)
+	return terminal.Calm(a.Stderr)
 }
 
 func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly bool) error {
@@ -86,7 +86,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		return err
 	}
 	for _, b := range s.Lists.Broken {
-		a.say("warning: %s", b.Err)
+		a.Say("warning: %s", b.Err)
 	}
 	rooms := []room{
 		{"dashboard", servePages(g.dashboard.Handler(), pages)},
@@ -94,12 +94,12 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		{"watch", g.watch},
 	}
 	if !quietly {
-		rooms = append(rooms, room{"events", g.tell(a.stdout)})
+		rooms = append(rooms, room{"events", g.tell(a.Stdout)})
 	}
 	if err := g.run(ctx, rooms...); err != nil {
 		return err
 	}
-	a.say("stopped")
+	a.Say("stopped")
 	return nil
 }
 
@@ -107,7 +107,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 // where the dashboard listens.
 func (a *app) greet(g *gateway, page net.Addr, first bool) error {
 	s := g.settings
-	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "nightlatch\t%s\n", version)
 	made := ""
 	if first {
@@ -125,21 +125,21 @@ func (a *app) greet(g *gateway, page net.Addr, first bool) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stdout)
+	fmt.Fprintln(a.Stdout)
 	switch {
 	case first && len(s.Devices) > 0:
 		if err := a.showDevice(s.Home, s.Devices[0], true); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.stdout, "\nphones look for this machine at %s; to connect from elsewhere,\n"+
+		fmt.Fprintf(a.Stdout, "\nphones look for this machine at %s; to connect from elsewhere,\n"+
 			"forward the UDP port to it, put your outside name into tunnel.endpoint, then:\n"+
 			"  nightlatch device rotate %s\n", s.Config.Tunnel.Endpoint, s.Devices[0].Name)
 	case len(s.Devices) == 0:
-		fmt.Fprintln(a.stdout, "no devices yet; nightlatch device add NAME makes one")
+		fmt.Fprintln(a.Stdout, "no devices yet; nightlatch device add NAME makes one")
 	default:
-		fmt.Fprintf(a.stdout, "devices: %s; nightlatch device show NAME shows a QR code again\n", strings.Join(deviceNames(s), ", "))
+		fmt.Fprintf(a.Stdout, "devices: %s; nightlatch device show NAME shows a QR code again\n", strings.Join(deviceNames(s), ", "))
 	}
-	fmt.Fprintln(a.stdout, "\nready; what happens is told below, ctrl-c stops")
+	fmt.Fprintln(a.Stdout, "\nready; what happens is told below, ctrl-c stops")
 	return nil
 }
 

@@ -41,9 +41,9 @@ func (a *app) versionCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			v := thisVersion()
 			if asJSON {
-				return json.NewEncoder(a.stdout).Encode(v)
+				return json.NewEncoder(a.Stdout).Encode(v)
 			}
-			_, err := fmt.Fprintf(a.stdout, "nightlatch %s (%s, %s)\n", v.Version, v.Go, v.Platform)
+			_, err := fmt.Fprintf(a.Stdout, "nightlatch %s (%s, %s)\n", v.Version, v.Go, v.Platform)
 			return err
 		},
 	}

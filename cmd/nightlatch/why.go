@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
 	"nightlatch/policy"
@@ -76,9 +77,9 @@ func (a *app) whyCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			name, err := blocklists.Canonical(args[0])
 			if err != nil {
-				return usageError{fmt.Errorf("%q is not a name: %w", args[0], err), commandName(c)}
+				return cli.Misused(c, "%q is not a name: %w", args[0], err)
 			}
-			h, err := a.needHome()
+			h, err := a.NeedHome()
 			if err != nil {
 				return err
 			}
@@ -87,16 +88,16 @@ func (a *app) whyCommand() *cobra.Command {
 				return err
 			}
 			for _, b := range s.Lists.Broken {
-				a.say("warning: %s", b.Err)
+				a.Say("warning: %s", b.Err)
 			}
 			answer, err := askPolicy(s, name, strings.ToUpper(qtype), device)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(a.stdout).Encode(answer)
+				return json.NewEncoder(a.Stdout).Encode(answer)
 			}
-			return answer.print(a.stdout)
+			return answer.print(a.Stdout)
 		},
 	}
 	c.Flags().StringVar(&device, "device", "", "as this device (default: as a device without wishes of its own)")

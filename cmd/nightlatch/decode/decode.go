@@ -1,4 +1,5 @@
-package main
+// Package decode is the command that decodes one payload, without a gateway.
+package decode
 
 import (
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/findings"
 	"nightlatch/decoder"
 )
@@ -18,7 +20,8 @@ import (
 // maxDecodeInput bounds what decode reads: far more than any sample.
 const maxDecodeInput = 64 << 20
 
-func (a *app) decodeCommand() *cobra.Command {
+// Command is nightlatch decode.
+func Command(a *cli.App) *cobra.Command {
 	var asJSON, chain, noKeys, all bool
 	var knownFile string
 	c := &cobra.Command{
@@ -46,15 +49,15 @@ and no network.`,
 			if err != nil {
 				return err
 			}
-			raw, err := a.readInput(args)
+			raw, err := readInput(a, args)
 			if err != nil {
 				return err
 			}
 			r := d.Decode(raw)
 			if asJSON {
-				return printDecodedJSON(a.stdout, r)
+				return printDecodedJSON(a.Stdout, r)
 			}
-			return printDecoded(a.stdout, r, chain, all)
+			return printDecoded(a.Stdout, r, chain, all)
 		},
 	}
 	fl := c.Flags()
@@ -66,8 +69,8 @@ and no network.`,
 	return c
 }
 
-func (a *app) readInput(args []string) ([]byte, error) {
-	in := a.stdin
+func readInput(a *cli.App, args []string) ([]byte, error) {
+	in := a.Stdin
 	if len(args) == 1 && args[0] != "-" {
 		f, err := os.Open(args[0])
 		if err != nil {
@@ -81,7 +84,7 @@ func (a *app) readInput(args []string) ([]byte, error) {
 		return nil, fmt.Errorf("decode: %w", err)
 	}
 	if len(raw) > maxDecodeInput {
-		return nil, fmt.Errorf("decode: the input is larger than %s", byteCount(maxDecodeInput))
+		return nil, fmt.Errorf("decode: the input is larger than %s", cli.Bytes(maxDecodeInput))
 	}
 	return raw, nil
 }

@@ -1,4 +1,5 @@
-package main
+// Package ca is the commands about the owner's certificate authority.
+package ca
 
 import (
 	"fmt"
@@ -7,19 +8,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/sinkhole"
 )
 
-func (a *app) caCommand() *cobra.Command {
-	return group("ca", "Make the certificate authority that lets you read sunk HTTPS",
+// Command is nightlatch ca.
+func Command(a *cli.App) *cobra.Command {
+	return cli.Group("ca", "Make the certificate authority that lets you read sunk HTTPS",
 		`A certificate authority of your own lets the sinkhole read HTTPS that was meant
 for a blocked server. It is used for sunk names alone: nothing that reaches a
 wanted server is ever opened. Its key stays in the home folder.`,
 		"  nightlatch ca create",
-		a.caCreate())
+		create(a))
 }
 
-func (a *app) caCreate() *cobra.Command {
+func create(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "create",
 		Short: "Make the authority, and say how a phone comes to trust it",
@@ -33,14 +36,14 @@ that it refused the certificate.`,
 		Example: "  nightlatch ca create",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.needHome()
+			h, err := a.NeedHome()
 			if err != nil {
 				return err
 			}
 			if _, err := sinkhole.CreateCA(h.CADir(), time.Now()); err != nil {
 				return err
 			}
-			fmt.Fprintf(a.stdout, `made %s
+			fmt.Fprintf(a.Stdout, `made %s
 put it on the phone you want to read, and on no other:
   Android: settings, security, encryption, install a certificate, CA certificate
   iOS: open it, install the profile, then settings, general, about, certificate trust settings

@@ -1,4 +1,5 @@
-package main
+// Package lists is the commands that work with blocklists.
+package lists
 
 import (
 	"fmt"
@@ -9,15 +10,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/listtest"
 )
 
-func (a *app) listsCommand() *cobra.Command {
-	return group("lists", "Ask blocklists", "Work with blocklists of every format.",
-		"  echo 'ads.example AAAA' | nightlatch lists test my-list.txt", a.listsTest())
+// Command is nightlatch lists.
+func Command(a *cli.App) *cobra.Command {
+	return cli.Group("lists", "Ask blocklists", "Work with blocklists of every format.",
+		"  echo 'ads.example AAAA' | nightlatch lists test my-list.txt", test(a))
 }
 
-func (a *app) listsTest() *cobra.Command {
+func test(a *cli.App) *cobra.Command {
 	var format, match string
 	c := &cobra.Command{
 		Use:   "test [--format F] [--match exact|subtree] FILE...",
@@ -44,14 +47,14 @@ object with query, its line, and error; the exit code is then 1.`,
 				src.Match = new(blocklists.Subtree)
 			case "":
 			default:
-				return usageError{fmt.Errorf("--match must be exact or subtree, not %q", match), commandName(c)}
+				return cli.Misused(c, "--match must be exact or subtree, not %q", match)
 			}
 			t, err := listtest.Load(src, args)
 			if err != nil {
 				return err
 			}
 			t.Now = time.Now
-			bad, err := t.Run(a.stdin, a.stdout)
+			bad, err := t.Run(a.Stdin, a.Stdout)
 			if err == nil && bad > 0 {
 				err = fmt.Errorf("lists: %d queries were not understood", bad)
 			}
@@ -63,7 +66,8 @@ object with query, its line, and error; the exit code is then 1.`,
 	return c
 }
 
-func (a *app) schemaCommand() *cobra.Command {
+// Schema is nightlatch schema.
+func Schema(a *cli.App) *cobra.Command {
 	return &cobra.Command{Use: "schema", Short: "Print the JSON Schema of YAML lists, for editors",
 		Long: `Print the JSON Schema of YAML lists. An editor with a YAML language server
 completes and checks a list whose first line names the file it was saved to:
@@ -72,7 +76,7 @@ completes and checks a list whose first line names the file it was saved to:
 		Example: "  nightlatch schema > list.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := io.WriteString(a.stdout, blocklists.NativeSchema())
+			_, err := io.WriteString(a.Stdout, blocklists.NativeSchema())
 			return err
 		}}
 }
