@@ -324,6 +324,35 @@ func TestLiveEdit(t *testing.T) {
 	}
 }
 
+// TestEditOfIncluded: a file that a list includes is watched like the list.
+func TestEditOfIncluded(t *testing.T) {
+	h := newHouse(t, func(dir string) {
+		if err := os.Mkdir(filepath.Join(dir, "blocklists", "parts"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{
+			"mine.yaml": "name: mine\ninclude: [parts/sites.yaml]\n", "parts/sites.yaml": "rules: []\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, "blocklists", name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	p := h.connect("phone")
+	if h.blocked(p, site) {
+		t.Fatal("blocked before the edit")
+	}
+	h.write("blocklists/parts/sites.yaml", "rules:\n  - "+site+"\n")
+	if err := eventually("the edit", func() error {
+		if !h.blocked(p, site) {
+			return errors.New("still answered")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBrokenConfigKeepsRunning: an edit that breaks nightlatch.yaml changes
 // nothing, and is told with its place.
 func TestBrokenConfigKeepsRunning(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
@@ -124,17 +123,8 @@ func (g *gateway) fingerprint() string {
 			fmt.Fprintf(&b, "%s ?\n", path)
 		}
 	}
-	add(s.Home.ConfigFile())
-	for _, dir := range []string{config.Resolve(s.Home.Dir, s.Config.Lists.Folder), s.Home.DevicesDir()} {
-		entries, _ := os.ReadDir(dir)
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), ".") {
-				add(filepath.Join(dir, e.Name()))
-			}
-		}
-	}
-	for _, f := range s.Config.Lists.Files {
-		add(config.Resolve(s.Home.Dir, f.Path))
+	for _, path := range s.Watched() {
+		add(path)
 	}
 	return b.String()
 }
