@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"nightlatch/decoder"
+	"nightlatch/sinkhole/authority"
 )
 
 // TestRealDecoder: the room's own seam, with the decoder that cmd hands in.
@@ -59,7 +60,7 @@ func BenchmarkRequest(b *testing.B) {
 
 // BenchmarkHandshake is a TLS connection that is read, leaf cached.
 func BenchmarkHandshake(b *testing.B) {
-	ca, roots := authority(b)
+	ca, roots := newCA(b)
 	s := build(b, func(o *Options) { o.CA = ca; o.Limits.Rate = 1 << 30; o.Recorder = nil })
 	for b.Loop() {
 		c := tls.Client(s.dial(b, s.flow(sunk, 443)), &tls.Config{ServerName: sunk, RootCAs: roots, NextProtos: []string{"http/1.1"}})
@@ -71,15 +72,15 @@ func BenchmarkHandshake(b *testing.B) {
 
 // BenchmarkMint signs a leaf for a new name.
 func BenchmarkMint(b *testing.B) {
-	ca, _ := authority(b)
-	m, err := newMint(ca, time.Now)
+	ca, _ := newCA(b)
+	m, err := authority.NewMint(ca, time.Now)
 	if err != nil {
 		b.Fatal(err)
 	}
 	i := 0
 	for b.Loop() {
 		i++
-		if _, err := m.leaf(fmt.Sprintf("n%d.example", i)); err != nil {
+		if _, err := m.Leaf(fmt.Sprintf("n%d.example", i)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Sinkhole) takeRequest(ctx context.Context, c journal.Capture, r decoder
 		r.Host = c.Name
 	}
 	s.take(c, b.sample, s.fingerprint(c, r.Header, b.sample), func() decoder.Result {
-		return s.decode(ctx, c.Name, func() decoder.Result { return s.opt.Decoder.DecodeRequest(r) })
+		return s.decode(ctx, c.Name, func(d Decoder) decoder.Result { return d.DecodeRequest(r) })
 	})
 }
 
@@ -40,7 +40,7 @@ func (s *Sinkhole) takeRequest(ctx context.Context, c journal.Capture, r decoder
 func (s *Sinkhole) takeRaw(ctx context.Context, c journal.Capture, b body) {
 	c.Size = b.size
 	s.take(c, b.sample, s.fingerprint(c, nil, b.sample), func() decoder.Result {
-		return s.decode(ctx, c.Name, func() decoder.Result { return s.opt.Decoder.Decode(b.sample) })
+		return s.decode(ctx, c.Name, func(d Decoder) decoder.Result { return d.Decode(b.sample) })
 	})
 }
 
@@ -76,8 +76,9 @@ func (s *Sinkhole) take(c journal.Capture, sample []byte, key uint64, decode fun
 
 // decode runs the decoder in one of its places. Without a decoder, or without
 // a place in time, the result is empty.
-func (s *Sinkhole) decode(ctx context.Context, name string, f func() decoder.Result) (r decoder.Result) {
-	if s.opt.Decoder == nil {
+func (s *Sinkhole) decode(ctx context.Context, name string, f func(Decoder) decoder.Result) (r decoder.Result) {
+	dec := s.decoder.Load()
+	if dec == nil {
 		return r
 	}
 	select {
@@ -97,7 +98,7 @@ func (s *Sinkhole) decode(ctx context.Context, name string, f func() decoder.Res
 	}
 	defer func() { <-s.decoders }()
 	defer s.caught("decoder", name)
-	return f()
+	return f(*dec)
 }
 
 func (s *Sinkhole) record(e journal.Event) {

@@ -297,7 +297,7 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // TestStaleHandshake: a client that stops in the middle of a TLS handshake.
 func TestStaleHandshake(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := build(t, func(o *Options) { o.CA = ca })
 		near, done := b.pipe(t.Context(), 443)

@@ -49,7 +49,7 @@ func FuzzServe(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
-	ca, _ := authority(f)
+	ca, _ := newCA(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := build(t, func(o *Options) { o.CA = ca })
 		s.ServeConn(t.Context(), s.flow(sunk, 80), &script{in: bytes.NewReader(b), closed: make(chan struct{})})
@@ -74,7 +74,7 @@ func FuzzServe(f *testing.F) {
 // TestNothingLeaks: after every kind of connection, in good and bad endings,
 // no goroutine is left.
 func TestNothingLeaks(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	before := runtime.NumGoroutine()
 	t.Run("connections", func(t *testing.T) {
 		b := build(t, func(o *Options) { o.CA = ca })
@@ -108,7 +108,7 @@ func TestNothingLeaks(t *testing.T) {
 
 // TestHTTP2Bodies: large, aborted and parallel uploads over HTTP/2.
 func TestHTTP2Bodies(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	b := build(t, func(o *Options) { o.CA = ca; o.Limits.Keep = 8 << 20 })
 	c := b.client(t, sunk, &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}})
 	up := bytes.Repeat([]byte("0123456789abcdef"), 10<<20/16)
@@ -163,7 +163,7 @@ func TestHTTP2Bodies(t *testing.T) {
 // TestHTTP2HangsUpAtOnce: a request and the end in one breath are a request;
 // the preface alone is silence.
 func TestHTTP2HangsUpAtOnce(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	const settings = preface + "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 	for send, want := range map[string]string{
 		settings: OutcomeSilent,

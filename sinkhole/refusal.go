@@ -77,6 +77,13 @@ func (r *refusals) trust(c client) {
 	r.table[c] = e
 }
 
+// clear forgets every refusal.
+func (r *refusals) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.table)
+}
+
 // entry is what is known of a client, with room made for a new one. The
 // caller holds the lock.
 func (r *refusals) entry(c client, now time.Time) refusal {

@@ -25,6 +25,7 @@ import (
 	"nightlatch/decoder"
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/sinkhole/authority"
 	"nightlatch/sinkhole/pool"
 )
 
@@ -38,9 +39,9 @@ type Decoder interface {
 // Options say what a sinkhole is made of. Only a prefix is needed.
 type Options struct {
 	Prefix4, Prefix6 netip.Prefix           // addresses of sunk names, one range at least: 198.18.0.0/15, fd00:.../64
-	CA               *CA                    // nil: HTTPS is not read, only its ClientHello
+	CA               *CA                    // nil: HTTPS is not read, only its ClientHello; see SetCA
 	Exempt           func(name string) bool // hosts that must never be intercepted, even when sunk; nil means none
-	Decoder          Decoder                // nil: captures are recorded unread
+	Decoder          Decoder                // nil: captures are recorded unread; see SetDecoder
 	Recorder         journal.Recorder       // nil: captures are counted and dropped
 	Log              *slog.Logger           // troubles; nil discards them
 	Now              func() time.Time       // times of events and certificates; nil means time.Now
@@ -97,7 +98,8 @@ type Sinkhole struct {
 	log      *slog.Logger
 	now      func() time.Time
 	pool     *pool.Pool
-	mint     *mint // nil without a CA
+	mint     atomic.Pointer[authority.Mint] // nil without a CA
+	decoder  atomic.Pointer[Decoder]        // nil without a decoder
 	refusals *refusals
 	folds    *folds
 	rates    *rates
@@ -146,15 +148,11 @@ func New(o Options) (*Sinkhole, error) {
 	if s.pool, err = pool.New(pool.Options{Prefix4: o.Prefix4, Prefix6: o.Prefix6, Names: o.Limits.Names, Now: s.now}); err != nil {
 		return nil, err
 	}
-	if o.CA != nil {
-		if s.mint, err = newMint(o.CA, s.now); err != nil {
-			return nil, fmt.Errorf("sinkhole: %w", err)
-		}
-		if end := o.CA.NotAfter(); s.now().After(end) {
-			s.log.Warn("sinkhole: the certificate authority has expired; HTTPS is not read", "name", o.CA.Name(), "since", end)
-		}
-	}
 	s.refusals = &refusals{now: s.now, table: map[client]refusal{}}
+	s.SetDecoder(o.Decoder)
+	if err := s.SetCA(o.CA); err != nil {
+		return nil, err
+	}
 	s.folds = newFolds(s.limits.Fold)
 	s.rates = &rates{perSecond: float64(s.limits.Rate), table: map[string]*bucket{}}
 	s.decoders = make(chan struct{}, s.limits.Decoders)

@@ -21,6 +21,7 @@ const (
 	OutcomeSilent    = "accepted our certificate, sent nothing" // pinning checked late, or a connection in advance
 	OutcomeRemember  = "refused our certificate before"         // not offered again for a while
 	OutcomeExempt    = "never intercepted"                      // the host's owner says that it breaks
+	OutcomeOutside   = "outside the domains of our authority"   // the owner made it for certain domains only
 	OutcomeOtherName = "asked for a name that is not sunk"      // SNI of another name: not offered
 	OutcomeFailed    = "handshake failed"                       // no version or cipher in common, or a fault; see Alert
 	OutcomeBroken    = "broke off during the ClientHello"       // half a ClientHello, then silence
@@ -91,11 +92,14 @@ func (s *Sinkhole) mayRead(x *session, info *journal.TLS) (who client, why strin
 		name = sni
 	}
 	who = client{x.flow.Device.Name, name, info.JA4}
+	ca := s.CA()
 	switch exempt := s.opt.Exempt; {
-	case s.mint == nil:
+	case ca == nil:
 		return client{}, OutcomeNoCA
 	case exempt != nil && (exempt(name) || exempt(x.flow.Name)):
 		return client{}, OutcomeExempt
+	case !ca.May(name):
+		return client{}, OutcomeOutside
 	case s.refusals.active(who):
 		return client{}, OutcomeRemember
 	}
@@ -106,7 +110,7 @@ func (s *Sinkhole) mayRead(x *session, info *journal.TLS) (who client, why strin
 // is inside. It tells whether the connection itself is still to be recorded:
 // once a payload was read, that was recorded instead.
 func (x *session) intercept(who client, info *journal.TLS) (record bool) {
-	leaf, err := x.s.mint.leaf(who.name)
+	leaf, err := x.s.leaf(who.name)
 	if err != nil {
 		info.Outcome, info.Alert = OutcomeFailed, err.Error()
 		x.turnAway()
@@ -147,6 +151,15 @@ func (x *session) intercept(who client, info *journal.TLS) (record bool) {
 	info.Outcome = OutcomeSilent
 	x.s.refusals.add(who, false)
 	return true
+}
+
+// leaf signs for a name with the authority in force.
+func (s *Sinkhole) leaf(name string) (*tls.Certificate, error) {
+	m := s.mint.Load()
+	if m == nil { // dropped a moment ago
+		return nil, errors.New("the certificate authority was removed")
+	}
+	return m.Leaf(name)
 }
 
 // tlsConfig shows one leaf for one name. There are no session tickets: a

@@ -7,17 +7,19 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"nightlatch/sinkhole/authority"
 	"nightlatch/sinkhole/clienthello"
 )
 
-func authority(tb testing.TB) (*CA, *x509.CertPool) {
+func newCA(tb testing.TB) (*CA, *x509.CertPool) {
 	tb.Helper()
-	ca, err := generate(time.Now())
+	ca, err := authority.Create(filepath.Join(tb.TempDir(), "ca"), authority.Options{Now: time.Now()})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -27,7 +29,7 @@ func authority(tb testing.TB) (*CA, *x509.CertPool) {
 }
 
 func TestHTTPSRead(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	for _, tt := range []struct {
 		name  string
 		h2    bool
@@ -67,7 +69,7 @@ func TestHTTPSRead(t *testing.T) {
 }
 
 func TestHTTPSRawInside(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	b := build(t, func(o *Options) { o.CA = ca })
 	c := tls.Client(b.dial(t, b.flow(sunk, 5223)), &tls.Config{RootCAs: roots, ServerName: sunk})
 	say(t, c, "\x00\x00mqtt-like")
@@ -80,7 +82,7 @@ func TestHTTPSRawInside(t *testing.T) {
 }
 
 func TestHTTPSRefused(t *testing.T) {
-	ca, _ := authority(t)
+	ca, _ := newCA(t)
 	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		b := build(t, func(o *Options) { o.CA = ca })
 		try := func() error {
@@ -113,7 +115,7 @@ func TestHTTPSRefused(t *testing.T) {
 // TestPinnedLate is a client that checks its pins after the handshake, as
 // OkHttp does, and hangs up: after three times it counts as a refusal.
 func TestPinnedLate(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	b := build(t, func(o *Options) { o.CA = ca; o.Limits.Fold = time.Nanosecond })
 	for i, want := range []string{OutcomeSilent, OutcomeSilent, OutcomeSilent, OutcomeRemember} {
 		c := tls.Client(b.dial(t, b.flow(sunk, 443)), &tls.Config{ServerName: sunk, RootCAs: roots})
@@ -134,7 +136,7 @@ func TestPinnedLate(t *testing.T) {
 
 // TestNeverMinted: no certificate for a name that is not the flow's own.
 func TestNeverMinted(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	for _, tt := range []struct {
 		flow, sni, also, exempt string
 		want                    string
@@ -166,14 +168,14 @@ func TestNeverMinted(t *testing.T) {
 		if g := b.tape.wait(t, 1)[0]; g.TLS.Outcome != tt.want {
 			t.Errorf("%+v: %+v", tt, g.TLS)
 		}
-		if n := len(b.mint.leafs); (tt.want == OutcomeSilent) != (n == 1) {
+		if n := b.mint.Load().Size(); (tt.want == OutcomeSilent) != (n == 1) {
 			t.Errorf("%+v: %d leafs", tt, n)
 		}
 	}
 }
 
 func TestWithoutSNI(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	b := build(t, func(o *Options) { o.CA = ca })
 	c := tls.Client(b.dial(t, b.flow(sunk, 443)), &tls.Config{InsecureSkipVerify: true})
 	if err := c.Handshake(); err != nil {
@@ -185,7 +187,7 @@ func TestWithoutSNI(t *testing.T) {
 }
 
 func TestNoCommonVersion(t *testing.T) {
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	b := build(t, func(o *Options) { o.CA = ca })
 	c := tls.Client(b.dial(t, b.flow(sunk, 443)), &tls.Config{ServerName: sunk, RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	if c.Handshake() == nil {
@@ -293,45 +295,6 @@ func (r *recording) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
 	r.got = append(r.got, p[:n]...)
 	return n, err
-}
-
-func TestLeafsAreCachedAndRenewed(t *testing.T) {
-	ca, _ := authority(t)
-	now := time.Now()
-	m, err := newMint(ca, func() time.Time { return now })
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, _ := m.leaf(sunk)
-	if b, _ := m.leaf(sunk); a != b {
-		t.Error("not cached")
-	}
-	now = now.Add(leafLife - leafFresh + time.Minute)
-	b, err := m.leaf(sunk)
-	if err != nil || a == b {
-		t.Error("not renewed")
-	}
-	for i := range maxLeafs + 10 {
-		if _, err := m.leaf(string(rune('a'+i%26)) + strings.Repeat("x", i%60) + "." + sunk); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(m.leafs) > maxLeafs {
-		t.Errorf("%d leafs", len(m.leafs))
-	}
-	now = ca.NotAfter().Add(-time.Hour)
-	if c, err := m.leaf("last.example"); err != nil || c.Leaf.NotAfter.After(ca.NotAfter()) {
-		t.Errorf("leaf outlives its authority: %v", err)
-	}
-	now = ca.NotAfter().Add(time.Hour)
-	if _, err := m.leaf("late.example"); err == nil {
-		t.Error("an expired authority signs")
-	}
-	for _, bad := range []string{"", "a", "*.b.example", "a b.example", "a..example", "x\x00.example", strings.Repeat("a", 64) + ".example", "10.0.0.1\n"} {
-		if _, err := m.sign(bad, time.Now()); err == nil {
-			t.Errorf("%q was signed", bad)
-		}
-	}
 }
 
 func TestRefusals(t *testing.T) {

@@ -22,7 +22,7 @@ func TestVectors(t *testing.T) {
 	if len(files) == 0 {
 		t.Skip("the shared vectors are not here: ", vectors)
 	}
-	ca, roots := authority(t)
+	ca, roots := newCA(t)
 	for _, way := range []string{"http", "https", "h2"} {
 		for _, file := range files {
 			t.Run(way+"/"+filepath.Base(file), func(t *testing.T) {

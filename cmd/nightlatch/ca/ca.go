@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/cmd/nightlatch/cli"
-	"nightlatch/sinkhole"
+	"nightlatch/sinkhole/authority"
 )
 
 // Command is nightlatch ca.
@@ -40,7 +40,7 @@ that it refused the certificate.`,
 			if err != nil {
 				return err
 			}
-			if _, err := sinkhole.CreateCA(h.CADir(), time.Now()); err != nil {
+			if _, err := authority.Create(h.CADir(), authority.Options{Now: time.Now()}); err != nil {
 				return err
 			}
 			fmt.Fprintf(a.Stdout, `made %s

@@ -1,4 +1,4 @@
-package sinkhole
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -26,10 +26,10 @@ const (
 	maxLeafs = 1024
 )
 
-// mint signs leafs for sunk names with the owner's authority and remembers
+// Mint signs leafs for sunk names with the owner's authority and remembers
 // them. One key serves all leafs: it lives as long as the process, in memory
 // alone. It is safe for concurrent use.
-type mint struct {
+type Mint struct {
 	ca  *CA
 	key *ecdsa.PrivateKey
 	now func() time.Time
@@ -38,17 +38,18 @@ type mint struct {
 	leafs map[string]*tls.Certificate
 }
 
-func newMint(ca *CA, now func() time.Time) (*mint, error) {
+// NewMint begins to sign with an authority; now is the clock of the leafs.
+func NewMint(ca *CA, now func() time.Time) (*Mint, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	return &mint{ca: ca, key: key, now: now, leafs: map[string]*tls.Certificate{}}, nil
+	return &Mint{ca: ca, key: key, now: now, leafs: map[string]*tls.Certificate{}}, nil
 }
 
-// leaf gives a certificate for one name. Whether the name may have one is
-// decided before: see mayRead.
-func (m *mint) leaf(name string) (*tls.Certificate, error) {
+// Leaf gives a certificate for one name in lower case. Whether the name is one
+// that is being sunk is decided before.
+func (m *Mint) Leaf(name string) (*tls.Certificate, error) {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,9 +70,22 @@ func (m *mint) leaf(name string) (*tls.Certificate, error) {
 	return c, nil
 }
 
-func (m *mint) sign(name string, now time.Time) (*tls.Certificate, error) {
+// Size is how many leafs are remembered.
+func (m *Mint) Size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.leafs)
+}
+
+// CA is the authority that signs.
+func (m *Mint) CA() *CA { return m.ca }
+
+func (m *Mint) sign(name string, now time.Time) (*tls.Certificate, error) {
 	if !hostName(name) {
 		return nil, fmt.Errorf("%q is not a host name", name)
+	}
+	if !m.ca.May(name) {
+		return nil, errors.New("our certificate authority was made for other domains")
 	}
 	if now.After(m.ca.cert.NotAfter) {
 		return nil, errors.New("our certificate authority has expired")

@@ -1,4 +1,7 @@
-package sinkhole
+// Package authority is the owner's own certificate authority: making, keeping
+// and showing it, and signing short-lived leafs with it. Who may have a leaf is
+// decided by the sinkhole, not here.
+package authority
 
 import (
 	"bytes"
@@ -13,9 +16,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,43 +44,57 @@ const (
 // HTTPS from devices that were told to trust it. It is immutable and safe for
 // concurrent use.
 //
-// It carries no X.509 name constraints. A permitted subtree would have to
-// list every name that may ever be sunk, so that each list update would ask the
-// owner to visit every phone again; and RFC 5280 §6.1 leaves it to the verifier
-// whether constraints in a trust anchor count at all. The limits that hold are
-// these: it may sign no further authority (path length 0), only TLS servers
-// (extended key usage), its key never leaves the folder, and the sinkhole
-// signs nothing but short-lived leafs for names that are being sunk.
+// Its certificate constrains what it may sign (RFC 5280 §4.2.1.10): no
+// addresses, and where the owner said so only names below certain domains. A
+// list of every name that may ever be sunk is not in it: each list update would
+// ask the owner to visit every phone again. And RFC 5280 §6.1 leaves it to the
+// verifier whether constraints in a trust anchor count at all: Android's do not
+// look at them, Apple's and Go's do. The limits that always hold are these: it
+// may sign no further authority (path length 0), only TLS servers (extended key
+// usage), its key never leaves the folder, and the sinkhole signs nothing but
+// short-lived leafs for names that are being sunk.
 type CA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-// CreateCA makes a new authority and keeps it in dir as ca.crt and ca.key. The
+// Options shape a new authority.
+type Options struct {
+	Only []string  // domains; when any is given nothing outside them may be signed
+	Now  time.Time // when it is made
+}
+
+// Create makes a new authority and keeps it in dir as ca.crt and ca.key. The
 // folder is made with mode 0700, the key with 0600. An authority that is there
 // already is never overwritten: the error is then fs.ErrExist. A failure
 // leaves neither file behind.
-func CreateCA(dir string, now time.Time) (*CA, error) {
+func Create(dir string, o Options) (*CA, error) {
+	for i, name := range o.Only {
+		o.Only[i] = strings.ToLower(strings.Trim(name, "."))
+		if !hostName(o.Only[i]) {
+			return nil, fmt.Errorf("ca: %q is not a domain; write one like example.com", name)
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("sinkhole: ca: %w", err)
+		return nil, fmt.Errorf("ca: %w", err)
 	}
 	if err := private(dir); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{keyFile, certFile} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return nil, fmt.Errorf("sinkhole: ca: %s is there already: %w", filepath.Join(dir, name), fs.ErrExist)
+			return nil, fmt.Errorf("ca: %s is there already: %w", filepath.Join(dir, name), fs.ErrExist)
 		} else if !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("sinkhole: ca: %w", err)
+			return nil, fmt.Errorf("ca: %w", err)
 		}
 	}
-	ca, err := generate(now)
+	ca, err := generate(o)
 	if err != nil {
-		return nil, fmt.Errorf("sinkhole: ca: %w", err)
+		return nil, fmt.Errorf("ca: %w", err)
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(ca.key)
 	if err != nil {
-		return nil, fmt.Errorf("sinkhole: ca: %w", err)
+		return nil, fmt.Errorf("ca: %w", err)
 	}
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	if err := writeNew(dir, keyFile, key); err != nil {
@@ -90,7 +110,7 @@ func CreateCA(dir string, now time.Time) (*CA, error) {
 // generate makes key and self-signed certificate. The name carries a random
 // number, so that two gateways can be told apart in a phone's settings, and
 // nothing of the machine or its owner.
-func generate(now time.Time) (*CA, error) {
+func generate(o Options) (*CA, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -99,13 +119,17 @@ func generate(now time.Time) (*CA, error) {
 	rand.Read(id) // never fails (crypto/rand)
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: "nightlatch " + hex.EncodeToString(id), Organization: []string{"nightlatch"}},
-		NotBefore:             now.Add(-clockSkew),
-		NotAfter:              now.Add(caLife),
+		NotBefore:             o.Now.Add(-clockSkew),
+		NotAfter:              o.Now.Add(caLife),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		MaxPathLenZero:        true,
 		KeyUsage:              x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+
+		PermittedDNSDomains:         o.Only,
+		ExcludedIPRanges:            everyAddress(),
+		PermittedDNSDomainsCritical: true, // RFC 5280 §4.2.1.10
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -118,58 +142,66 @@ func generate(now time.Time) (*CA, error) {
 	return &CA{cert, key}, nil
 }
 
-// LoadCA reads the authority that CreateCA kept in dir. The error is
+// everyAddress is all of IPv4 and IPv6: names alone may be signed.
+func everyAddress() []*net.IPNet {
+	return []*net.IPNet{
+		{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)},
+		{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)},
+	}
+}
+
+// Load reads the authority that Create kept in dir. The error is
 // fs.ErrNotExist when there is none; every other error says which file is
 // wrong, how, and what to do. An authority that has expired loads: it can be
 // shown and removed, and the sinkhole signs nothing with it.
-func LoadCA(dir string) (*CA, error) {
+func Load(dir string) (*CA, error) {
 	certPath, keyPath := filepath.Join(dir, certFile), filepath.Join(dir, keyFile)
 	certPEM, certErr := readSmall(certPath)
 	keyPEM, keyErr := readSmall(keyPath)
 	certGone, keyGone := errors.Is(certErr, fs.ErrNotExist), errors.Is(keyErr, fs.ErrNotExist)
 	switch {
 	case certGone && keyGone:
-		return nil, fmt.Errorf("sinkhole: ca: none in %s: %w", dir, fs.ErrNotExist)
+		return nil, fmt.Errorf("ca: none in %s: %w", dir, fs.ErrNotExist)
 	case certGone:
-		return nil, fmt.Errorf("sinkhole: ca: %s is there but %s is missing; remove the key to make a new authority", keyPath, certPath)
+		return nil, fmt.Errorf("ca: %s is there but %s is missing; remove the key to make a new authority", keyPath, certPath)
 	case keyGone:
-		return nil, fmt.Errorf("sinkhole: ca: %s is there but %s is missing; restore it, or remove the certificate to make a new authority", certPath, keyPath)
+		return nil, fmt.Errorf("ca: %s is there but %s is missing; restore it, or remove the certificate to make a new authority", certPath, keyPath)
 	case certErr != nil:
-		return nil, fmt.Errorf("sinkhole: ca: %w", certErr)
+		return nil, fmt.Errorf("ca: %w", certErr)
 	case keyErr != nil:
-		return nil, fmt.Errorf("sinkhole: ca: %w", keyErr)
+		return nil, fmt.Errorf("ca: %w", keyErr)
 	}
 	if err := private(keyPath); err != nil {
 		return nil, err
 	}
 	cert, err := parseCert(certPEM)
 	if err != nil {
-		return nil, fmt.Errorf("sinkhole: ca: %s: %w", certPath, err)
+		return nil, fmt.Errorf("ca: %s: %w", certPath, err)
 	}
 	key, err := parseKey(keyPEM)
 	if err != nil {
-		return nil, fmt.Errorf("sinkhole: ca: %s: %w", keyPath, err)
+		return nil, fmt.Errorf("ca: %s: %w", keyPath, err)
 	}
 	if pub, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !pub.Equal(key.Public()) {
-		return nil, fmt.Errorf("sinkhole: ca: %s does not belong to %s; restore the pair from one backup", keyPath, certPath)
+		return nil, fmt.Errorf("ca: %s does not belong to %s; restore the pair from one backup", keyPath, certPath)
 	}
 	return &CA{cert, key}, nil
 }
 
-// RemoveCA deletes the authority in dir, the key first. The phones that trust
+// Remove deletes the authority in dir, the key first. The phones that trust
 // it must forget it by their own settings. fs.ErrNotExist when there is none.
-func RemoveCA(dir string) error {
+func Remove(dir string) error {
 	found := false
 	for _, name := range []string{keyFile, certFile} {
 		switch err := os.Remove(filepath.Join(dir, name)); {
 		case err == nil:
 			found = true
 		case !errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("sinkhole: ca: %w", err)
+			return fmt.Errorf("ca: %w", err)
 		}
 	}
 	if !found {
-		return fmt.Errorf("sinkhole: ca: none in %s: %w", dir, fs.ErrNotExist)
+		return fmt.Errorf("ca: none in %s: %w", dir, fs.ErrNotExist)
 	}
 	return nil
 }
@@ -193,8 +225,22 @@ func (c *CA) Fingerprint() string {
 	return hex.EncodeToString(sum[:])
 }
 
+// NotBefore is when the authority begins to be good, a day before it was made.
+func (c *CA) NotBefore() time.Time { return c.cert.NotBefore }
+
 // NotAfter is when the authority expires.
 func (c *CA) NotAfter() time.Time { return c.cert.NotAfter }
+
+// Only are the domains outside which nothing may be signed; none: any name.
+func (c *CA) Only() []string { return slices.Clone(c.cert.PermittedDNSDomains) }
+
+// May tells whether the authority's own constraints let it sign for a name.
+func (c *CA) May(name string) bool {
+	only := c.cert.PermittedDNSDomains
+	return len(only) == 0 || slices.ContainsFunc(only, func(d string) bool {
+		return name == d || strings.HasSuffix(name, "."+d)
+	})
+}
 
 func parseCert(b []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(b)
@@ -232,14 +278,14 @@ func parseKey(b []byte) (*ecdsa.PrivateKey, error) {
 func private(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("sinkhole: ca: %w", err)
+		return fmt.Errorf("ca: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" { // Windows has no such bits
 		want := "600"
 		if info.IsDir() {
 			want = "700"
 		}
-		return fmt.Errorf("sinkhole: ca: %s is open to others (mode %04o); run: chmod %s %s", path, mode, want, path)
+		return fmt.Errorf("ca: %s is open to others (mode %04o); run: chmod %s %s", path, mode, want, path)
 	}
 	return nil
 }
@@ -261,7 +307,7 @@ func readSmall(path string) ([]byte, error) {
 func writeNew(dir, name string, data []byte) (err error) {
 	f, err := os.CreateTemp(dir, "."+name+"-*") // mode 0600
 	if err != nil {
-		return fmt.Errorf("sinkhole: ca: %w", err)
+		return fmt.Errorf("ca: %w", err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(data)
@@ -272,14 +318,14 @@ func writeNew(dir, name string, data []byte) (err error) {
 		err = cerr
 	}
 	if err != nil {
-		return fmt.Errorf("sinkhole: ca: %w", err)
+		return fmt.Errorf("ca: %w", err)
 	}
 	path := filepath.Join(dir, name)
 	if err = os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		err = exclusive(path, data) // FAT, some Android storage: no hard links
 	}
 	if err != nil {
-		return fmt.Errorf("sinkhole: ca: %w", err)
+		return fmt.Errorf("ca: %w", err)
 	}
 	return nil
 }
