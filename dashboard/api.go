@@ -19,7 +19,7 @@ type (
 		Next  string `json:"next,omitempty"` // address of the next page; absent on the last
 	}
 	apiVerdict struct {
-		Action string `json:"action"` // pass, sink, deny or drop
+		Action string `json:"action"` // pass, sink, deny, drop, rewrite or observe
 		List   string `json:"list,omitempty"`
 		Line   int    `json:"line,omitempty"`
 		Rule   string `json:"rule,omitempty"`

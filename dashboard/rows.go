@@ -64,9 +64,11 @@ func rowOfQuery(q journal.StoredQuery) row {
 	r := row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: visible.Cut(q.Name, longName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
 	r.Outcome, r.Tone = "stopped", "stop"
 	switch {
-	case q.Verdict.Action != policy.Pass && q.Through != "":
+	case q.Verdict.Action.Stops() && q.Through != "":
 		r.More += " → " + visible.Cut(q.Through, longName)
-	case q.Verdict.Action != policy.Pass:
+	case q.Verdict.Action.Stops():
+	case q.Verdict.Action == policy.Rewrite:
+		r.Outcome, r.Tone = "answered by a rule", "pass"
 	case q.RCode == "NXDOMAIN":
 		r.Outcome, r.Tone = "no such name", "pass"
 	case q.RCode != "" && q.RCode != "NOERROR":
@@ -74,7 +76,7 @@ func rowOfQuery(q journal.StoredQuery) row {
 	default:
 		r.Outcome, r.Tone = "answered", "pass"
 	}
-	if q.Verdict.Action == policy.Pass && r.By.Reason == "" {
+	if (q.Verdict.Action == policy.Pass || q.Verdict.Action == policy.Observe) && r.By.Reason == "" {
 		r.By.Reason = answeredBy(q.Upstream)
 	}
 	return r
@@ -99,7 +101,7 @@ func rowOfFlow(f journal.StoredFlow) row {
 		r.Name = f.Dst.Addr().Unmap().String()
 	}
 	switch f.Verdict.Action {
-	case policy.Pass:
+	case policy.Pass, policy.Observe:
 		r.Outcome, r.Tone = "↑ "+size(f.Up)+" ↓ "+size(f.Down), "pass"
 		if f.Err != "" {
 			r.Outcome, r.Tone = visible.Cut(f.Err, 60), "fail"

@@ -34,7 +34,7 @@ func BenchmarkName(b *testing.B) {
 				p := lists.make(b)
 				b.ReportAllocs()
 				for b.Loop() {
-					p.Name(d, name, noon)
+					p.Name(d, name, 1, noon)
 				}
 			})
 		}

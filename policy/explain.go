@@ -19,15 +19,16 @@ type Explanation struct {
 
 // Explain tells why a device may or may not learn a name. It asks every list by
 // itself, so it is not for the hot path.
-func (p *Policy) Explain(d Device, qname string, now time.Time) Explanation {
-	e := Explanation{Name: strings.ToLower(strings.TrimSuffix(qname, ".")), Verdict: p.Name(d, qname, now)}
+func (p *Policy) Explain(d Device, qname string, qtype uint16, now time.Time) Explanation {
+	e := Explanation{Name: strings.ToLower(strings.TrimSuffix(qname, ".")), Verdict: p.Name(d, qname, qtype, now)}
 	if name, err := blocklists.Canonical(qname); err == nil {
 		e.Name = name
 	}
-	follows := p.of(d).Lists
+	w := p.of(d)
+	follows := w.Lists
 	asked := map[string]bool{}
 	for _, l := range p.set.Lists() {
-		rule, ok := p.says(l.Name, qname, now)
+		rule, ok := p.says(l.Name, query(w, &d, qname, qtype, now))
 		switch {
 		case asked[l.Name] || !ok:
 		case len(follows) > 0 && !slices.Contains(follows, l.Name):
@@ -43,10 +44,10 @@ func (p *Policy) Explain(d Device, qname string, now time.Time) Explanation {
 }
 
 // says gives the rule by which one list speaks about a name.
-func (p *Policy) says(list, qname string, now time.Time) (blocklists.Rule, bool) {
+func (p *Policy) says(list string, q blocklists.Query) (blocklists.Rule, bool) {
 	in, err := p.set.Select(list)
 	if err != nil {
 		return blocklists.Rule{}, false // not reached: the list is one of the Set
 	}
-	return p.set.Ask(blocklists.Query{Name: qname, Now: now, NoRewrites: true}, in)
+	return p.set.Ask(q, in)
 }

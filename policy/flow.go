@@ -25,12 +25,12 @@ func (p *Policy) Flow(f Flow, now time.Time) Verdict {
 	}
 	w := p.of(f.Device)
 	if p.sinks(dst) {
-		return p.sunk(w, f.Name, now)
+		return p.sunk(w, &f, dst, now)
 	}
 	if v, ok := port(w, f.Proto, f.Dst.Port()); ok {
 		return v
 	}
-	if v, ok := p.listed(w, dst, f.Name, now); ok {
+	if v, ok := p.listed(w, &f, dst, now); ok {
 		return v
 	}
 	if f.Name == "" {
@@ -52,9 +52,9 @@ func (p *Policy) sinks(a netip.Addr) bool {
 // sunk decides a flow to a sinkhole address. The device may have learnt it
 // under an older policy: what is no longer sunk is refused, so that the app
 // asks again and gets the real address.
-func (p *Policy) sunk(w *wishes, name string, now time.Time) Verdict {
-	if name != "" {
-		if rule, ok := p.ask(w, name, now); ok && p.action(w, &rule) == Sink {
+func (p *Policy) sunk(w *wishes, f *Flow, dst netip.Addr, now time.Time) Verdict {
+	if f.Name != "" {
+		if rule, ok := p.ask(w, &f.Device, f.Name, typeOf(dst), now); ok && p.action(w, &rule) == Sink {
 			return Verdict{Action: Sink, Rule: rule}
 		}
 	}
@@ -86,10 +86,10 @@ func port(w *wishes, proto uint8, port uint16) (Verdict, bool) {
 // listed decides by what the lists say about the address and about the name it
 // was reached by. Own lists are heard before others, and on one level a block
 // before an allow: a flow must be wanted on both counts.
-func (p *Policy) listed(w *wishes, dst netip.Addr, name string, now time.Time) (Verdict, bool) {
+func (p *Policy) listed(w *wishes, f *Flow, dst netip.Addr, now time.Time) (Verdict, bool) {
 	rule, found := p.set.AskAddr(dst, now, w.in)
-	if name != "" {
-		if byName, ok := p.ask(w, name, now); ok && (!found || p.weight(&byName) > p.weight(&rule)) {
+	if f.Name != "" {
+		if byName, ok := p.ask(w, &f.Device, f.Name, typeOf(dst), now); ok && (!found || p.weight(&byName) > p.weight(&rule)) {
 			rule, found = byName, true
 		}
 	}
@@ -97,7 +97,12 @@ func (p *Policy) listed(w *wishes, dst netip.Addr, name string, now time.Time) (
 		return Verdict{}, false
 	}
 	switch p.action(w, &rule) {
-	case Pass:
+	case Pass, Rewrite: // the answer that the rule gave is where the flow goes
+		return Verdict{Rule: rule}, true
+	case Observe:
+		if f.Proto == protoTCP {
+			return Verdict{Action: Observe, Rule: rule}, true
+		}
 		return Verdict{Rule: rule}, true
 	case Drop:
 		return Verdict{Action: Drop, Rule: rule}, true

@@ -1,38 +1,67 @@
 package policy
 
 import (
+	"net/netip"
 	"time"
 
 	"nightlatch/blocklists"
 )
 
-// Name decides whether a device may learn a name: Pass, or Sink, Deny or Drop
-// with the rule that says so. An allow that decides is named too. The name may
-// have upper-case letters and a final dot; what is no name passes, for the
-// resolver to refuse. Name does not allocate for ASCII names.
+// Name decides whether a device may learn a name: Pass or Observe, or Sink, Deny
+// or Drop with the rule that says so, or Rewrite with a rule that answers by
+// itself. An allow that decides is named too. The name may have upper-case
+// letters and a final dot; what is no name passes, for the resolver to refuse.
 //
-// now is the moment of the question: a rule that has an end holds no longer
+// qtype is the DNS type asked for (IANA, DNS Parameters). At 0 it is not known:
+// rules for certain types do not hold then, and rules for all but certain ones
+// do. now is the moment of the question: a rule that has an end holds no longer
 // once it is past. At the zero time no rule has ended.
-func (p *Policy) Name(d Device, qname string, now time.Time) Verdict {
+//
+// Name does not allocate for ASCII names where no rule of AdGuard's $dnsrewrite
+// speaks.
+func (p *Policy) Name(d Device, qname string, qtype uint16, now time.Time) Verdict {
 	w := p.of(d)
-	rule, ok := p.ask(w, qname, now)
+	rule, ok := p.ask(w, &d, qname, qtype, now)
 	if !ok {
 		return Verdict{}
 	}
-	return Verdict{Action: p.action(w, &rule), Rule: rule}
+	return p.verdict(w, rule)
 }
 
-// ask gives the rule that decides about a name. Rules that answer in another way
-// than to stop it are not for the policy.
-func (p *Policy) ask(w *wishes, name string, now time.Time) (blocklists.Rule, bool) {
-	return p.set.Ask(blocklists.Query{Name: name, Now: now, NoRewrites: true}, w.in)
+// Rewrites gives the rules whose Rewrite make up the answer to a question for
+// which Name gives the action Rewrite, and nil for any other. There are several
+// only where each adds one record: a CNAME, an RCODE and a wish for TCP stand
+// alone. Asked for a type that none of them has, the answer has no data.
+func (p *Policy) Rewrites(d Device, qname string, qtype uint16, now time.Time) []blocklists.Rule {
+	w := p.of(d)
+	if rule, ok := p.ask(w, &d, qname, qtype, now); !ok || p.action(w, &rule) != Rewrite {
+		return nil
+	}
+	return p.set.Rewrites(query(w, &d, qname, qtype, now), w.in)
+}
+
+// query is a question as the lists are asked it. Rules about the device's
+// address are held against the first of its addresses inside the tunnel.
+func query(w *wishes, d *Device, qname string, qtype uint16, now time.Time) blocklists.Query {
+	q := blocklists.Query{Name: qname, Type: qtype, Client: d.Name, Tags: w.Tags, Now: now}
+	if len(d.Addrs) > 0 {
+		q.Addr = d.Addrs[0]
+	}
+	return q
+}
+
+// ask gives the rule that decides about a name.
+func (p *Policy) ask(w *wishes, d *Device, qname string, qtype uint16, now time.Time) (blocklists.Rule, bool) {
+	return p.set.Ask(query(w, d, qname, qtype, now), w.in)
+}
+
+// verdict is what a rule means for a device.
+func (p *Policy) verdict(w *wishes, rule blocklists.Rule) Verdict {
+	return Verdict{Action: p.action(w, &rule), Rule: rule}
 }
 
 // action says what a rule does to a name for a device.
 func (p *Policy) action(w *wishes, r *blocklists.Rule) Action {
-	if r.Allow {
-		return Pass
-	}
 	a := w.Action
 	switch r.Action {
 	case blocklists.ActionDeny:
@@ -42,8 +71,24 @@ func (p *Policy) action(w *wishes, r *blocklists.Rule) Action {
 	case blocklists.ActionDrop:
 		a = Drop
 	}
-	if a == Sink && len(p.sink) == 0 {
+	switch {
+	case r.Allow:
+		return Pass
+	case r.Rewrite != nil && !r.Rewrite.Stops():
+		return Rewrite
+	case r.Rewrite != nil && a == Sink:
+		return Deny // the rule says how it is to be refused
+	case a == Sink && len(p.sink) == 0:
 		return Deny
 	}
 	return a
+}
+
+// typeOf is the question by which an address of this family was learnt: A or
+// AAAA (RFC 1035 §3.2.2, RFC 3596 §2.1).
+func typeOf(a netip.Addr) uint16 {
+	if a.Is4() {
+		return 1
+	}
+	return 28
 }

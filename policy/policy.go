@@ -73,14 +73,21 @@ type Flow struct {
 type Action uint8
 
 const (
-	Pass Action = iota // answered, forwarded
-	Sink               // led to the sinkhole, which stands in for the server
-	Deny               // refused at once: NXDOMAIN, RST, ICMP unreachable
-	Drop               // silence
+	Pass    Action = iota // answered, forwarded
+	Sink                  // led to the sinkhole, which stands in for the server
+	Deny                  // refused at once: NXDOMAIN or what the Verdict's Reply says, RST, ICMP unreachable
+	Drop                  // silence
+	Rewrite               // names only: answered with what the rule itself says, see [Policy.Rewrites]
+	Observe               // a name is answered truthfully; a TCP flow to it is forwarded and sampled
 )
 
+// Stops says whether the action keeps a device from what it asked for: Sink,
+// Deny and Drop do.
+func (a Action) Stops() bool { return a == Sink || a == Deny || a == Drop }
+
 // String gives the word used in the journal, the config and the terminal:
-// pass, sink, deny or drop.
+// pass, sink, deny, drop, rewrite or observe. The numbers are kept in the
+// journal's file: new actions come after Observe.
 func (a Action) String() string {
 	switch a {
 	case Pass:
@@ -89,6 +96,10 @@ func (a Action) String() string {
 		return "sink"
 	case Deny:
 		return "deny"
+	case Rewrite:
+		return "rewrite"
+	case Observe:
+		return "observe"
 	}
 	return "drop"
 }

@@ -105,7 +105,7 @@ func TestName(t *testing.T) {
 		{"", "tracking.miui.com", Sink, "xiaomi"},
 	}
 	for _, c := range cases {
-		v := p.Name(Device{Name: c.device}, c.name, noon)
+		v := p.Name(Device{Name: c.device}, c.name, 1, noon)
 		if v.Action != c.action || v.Rule.List != c.list || v.Reason != "" {
 			t.Errorf("%s asks %s: %v by %q (%s), want %v by %q", c.device, c.name, v.Action, v.Rule.List, v.Reason, c.action, c.list)
 		}
@@ -189,7 +189,7 @@ func TestFlow(t *testing.T) {
 // for the sinkhole's.
 func TestNoSinkhole(t *testing.T) {
 	p := must(t, Options{Set: blocklists.Compile(builtins(t)...)})
-	if v := p.Name(Device{}, "tracking.miui.com", noon); v.Action != Deny || v.Rule.List != "xiaomi" {
+	if v := p.Name(Device{}, "tracking.miui.com", 1, noon); v.Action != Deny || v.Rule.List != "xiaomi" {
 		t.Errorf("%+v", v)
 	}
 	if v := p.Flow(Flow{Proto: 6, Dst: netip.MustParseAddrPort("198.18.0.1:443"), Name: "www.example.org"}, noon); v.Action != Pass {
@@ -200,7 +200,7 @@ func TestNoSinkhole(t *testing.T) {
 // TestNoLists: no Set at all is a Set without lists; ports are still refused.
 func TestNoLists(t *testing.T) {
 	p := must(t, Options{})
-	if v := p.Name(Device{}, "tracking.miui.com", noon); v != (Verdict{}) {
+	if v := p.Name(Device{}, "tracking.miui.com", 1, noon); v != (Verdict{}) {
 		t.Errorf("%+v", v)
 	}
 	if v := p.Flow(Flow{Proto: 6, Dst: netip.MustParseAddrPort("192.0.2.1:853")}, noon); v.Reason != ReasonDoT {
@@ -243,8 +243,8 @@ func TestRulesEnd(t *testing.T) {
 		sunk := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("198.18.0.7:443"), Name: "a.example"}
 		bare := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("192.0.2.1:443")}
 		named := Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort("192.0.2.2:443"), Name: "a.example"}
-		name, toSink, toBare, toNamed := p.Name(Device{}, "a.example", now), p.Flow(sunk, now), p.Flow(bare, now), p.Flow(named, now)
-		got := []bool{name.Action == Sink, toSink.Action == Sink, toBare.Action == Deny, toNamed.Action == Deny, len(p.Explain(Device{}, "a.example", now).Heard) == 1}
+		name, toSink, toBare, toNamed := p.Name(Device{}, "a.example", 1, now), p.Flow(sunk, now), p.Flow(bare, now), p.Flow(named, now)
+		got := []bool{name.Action == Sink, toSink.Action == Sink, toBare.Action == Deny, toNamed.Action == Deny, len(p.Explain(Device{}, "a.example", 1, now).Heard) == 1}
 		for i, g := range got {
 			if g != stopped {
 				t.Errorf("%v: question %d stopped %v, want %v", now, i, g, stopped)
@@ -299,11 +299,11 @@ func TestExplain(t *testing.T) {
 		{"redmi", "NO..NAME", "no..name", "", "", Pass},
 	}
 	for _, c := range cases {
-		e := p.Explain(Device{Name: c.device}, c.name, noon)
+		e := p.Explain(Device{Name: c.device}, c.name, 1, noon)
 		if e.Name != c.canonical || texts(e.Heard) != c.heard || texts(e.Unheard) != c.unheard || e.Verdict.Action != c.action {
 			t.Errorf("%s, %s: %s %v, heard %q, unheard %q", c.device, c.name, e.Name, e.Verdict.Action, texts(e.Heard), texts(e.Unheard))
 		}
-		if e.Verdict != p.Name(Device{Name: c.device}, c.name, noon) {
+		if e.Verdict != p.Name(Device{Name: c.device}, c.name, 1, noon) {
 			t.Errorf("%s: Explain and Name differ", c.name)
 		}
 		if len(e.Heard) > 0 && e.Heard[0] != e.Verdict.Rule {
@@ -320,20 +320,12 @@ func TestHotPathDoesNotAllocate(t *testing.T) {
 	f := Flow{Device: d, Proto: 6, Dst: netip.MustParseAddrPort("203.0.113.5:443"), Name: "www.example.org"}
 	var got Verdict
 	n := testing.AllocsPerRun(200, func() {
-		got = p.Name(d, "mitv.tracking.intl.miui.com", noon)
-		got = p.Name(d, "a.long.name.that.no.list.has.ever.heard.of.example", noon)
+		got = p.Name(d, "mitv.tracking.intl.miui.com", 1, noon)
+		got = p.Name(d, "a.long.name.that.no.list.has.ever.heard.of.example", 1, noon)
 		got = p.Flow(f, noon)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	_ = got
-}
-
-func TestActionWords(t *testing.T) {
-	for a, want := range map[Action]string{Pass: "pass", Sink: "sink", Deny: "deny", Drop: "drop"} {
-		if a.String() != want {
-			t.Errorf("%d is %s, want %s", a, a, want)
-		}
-	}
 }

@@ -237,7 +237,7 @@ const worlds, questions = 400, 60
 // questions, and want of each answer the action, the rule and the reason of the
 // first row that applies. Every row must have decided something.
 func TestPrecedenceOfNames(t *testing.T) {
-	precedence(t, nameRows, func(w *world, q asked) Verdict { return w.policy.Name(Device{Name: q.device}, q.name, noon) })
+	precedence(t, nameRows, func(w *world, q asked) Verdict { return w.policy.Name(Device{Name: q.device}, q.name, 1, noon) })
 }
 
 func TestPrecedenceOfFlows(t *testing.T) {

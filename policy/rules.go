@@ -17,6 +17,7 @@ type Rules struct {
 	Action  Action   // for names whose rule does not say: Sink, Deny or Drop; Pass, the zero value, means Sink
 	Literal Action   // for flows to an address the device never asked a name for: Pass, Deny or Drop
 	QUIC    Action   // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
+	Tags    []string // AdGuard's client tags of the device: device_phone, os_android, ...
 }
 
 // Options is what a Policy is made from. New copies what it keeps.
@@ -88,7 +89,7 @@ func (p *Policy) wishes(r Rules) (*wishes, error) {
 	if r.QUIC == Sink || r.QUIC > Drop {
 		return nil, fmt.Errorf("action %v of QUIC: want pass, deny or drop", r.QUIC)
 	}
-	r.Lists = slices.Clone(r.Lists)
+	r.Lists, r.Tags = slices.Clone(r.Lists), slices.Clone(r.Tags)
 	in, err := p.set.Select(r.Lists...)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (p *Policy) Set() *blocklists.Set { return p.set }
 func (p *Policy) Rules(d Device) (r Rules, own bool) {
 	_, own = p.devices[d.Name]
 	r = p.of(d).Rules
-	r.Lists = slices.Clone(r.Lists)
+	r.Lists, r.Tags = slices.Clone(r.Lists), slices.Clone(r.Tags)
 	return r, own
 }
 

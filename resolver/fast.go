@@ -44,8 +44,11 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 	if r.isLocal(a.Name) {
 		return nil, false
 	}
-	v := p.Name(f.Device, a.Name, now)
-	if v.Action != policy.Pass {
+	v := p.Name(f.Device, a.Name, q.Type, now)
+	if v.Action == policy.Rewrite {
+		return nil, false
+	}
+	if v.Action.Stops() {
 		return r.fastStop(f, b, q, a.Name, v, now)
 	}
 	if _, canary := isCanary(a.Name); canary || !a.Fresh(now) || a.EDE >= 0 {
@@ -59,7 +62,7 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 	if len(out) > min(q.Size, maxUDP) {
 		return nil, false
 	}
-	if hidden, _ := r.behind(p, f.Device, a.Name, now, v, a); hidden.Action != policy.Pass {
+	if hidden, _ := r.behind(p, f.Device, a.Name, q.Type, now, v, a); hidden.Action != policy.Pass {
 		return nil, false
 	}
 	binary.BigEndian.PutUint16(out[6:], uint16(len(a.Answer)))
@@ -82,8 +85,8 @@ func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, 
 	if _, kind := special(name); kind != ordinary || r.isLocal(name) {
 		return nil, false
 	}
-	v := p.Name(f.Device, name, now)
-	if v.Action == policy.Pass {
+	v := p.Name(f.Device, name, q.Type, now)
+	if !v.Action.Stops() {
 		return nil, false
 	}
 	return r.fastStop(f, b, q, name, v, now)

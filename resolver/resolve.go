@@ -31,8 +31,8 @@ func (r *Resolver) resolve(ctx context.Context, q *query) reply {
 	if p == nil {
 		return failed(dns.ExtendedErrorCodeNotReady, "no policy is loaded yet")
 	}
-	v := p.Name(q.flow.Device, q.name, q.now)
-	if v.Action != policy.Pass {
+	v := p.Name(q.flow.Device, q.name, q.Type, q.now)
+	if v.Action.Stops() || v.Action == policy.Rewrite {
 		return r.stop(q, v, "")
 	}
 	if rep, ok := r.canary(q, v); ok {
@@ -98,7 +98,7 @@ func edeText(code int) string {
 // the name (CNAME cloaking) and addresses. A name the owner allowed by a rule
 // is allowed with whatever stands behind it.
 func (r *Resolver) inspect(p judge, q *query, own policy.Verdict, a *cache.Answer) (reply, bool) {
-	v, through := r.behind(p, q.flow.Device, q.name, q.now, own, a)
+	v, through := r.behind(p, q.flow.Device, q.name, q.Type, q.now, own, a)
 	if v.Action == policy.Pass {
 		return reply{}, false
 	}
@@ -115,17 +115,17 @@ func (r *Resolver) inspect(p judge, q *query, own policy.Verdict, a *cache.Answe
 
 // behind is the verdict on what an answer leads to, and the name it is about
 // when it is about a name.
-func (r *Resolver) behind(p judge, d policy.Device, name string, now time.Time, own policy.Verdict, a *cache.Answer) (policy.Verdict, string) {
+func (r *Resolver) behind(p judge, d policy.Device, name string, qtype uint16, now time.Time, own policy.Verdict, a *cache.Answer) (policy.Verdict, string) {
 	if !own.Rule.Allow {
 		for _, t := range a.Targets {
-			if v := p.Name(d, t, now); v.Action != policy.Pass {
+			if v := p.Name(d, t, qtype, now); v.Action.Stops() {
 				return v, t
 			}
 		}
 		for _, addr := range a.Addrs {
 			// Asked as a ping, so that lists speak and ports do not.
 			f := policy.Flow{Device: d, Proto: protoICMP, Dst: netip.AddrPortFrom(addr, 0), Name: name}
-			if v := p.Flow(f, now); v.Action != policy.Pass {
+			if v := p.Flow(f, now); v.Action.Stops() {
 				return v, ""
 			}
 		}

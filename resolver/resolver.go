@@ -88,7 +88,7 @@ type Resolver struct {
 
 // judge is what the resolver wants of a policy.
 type judge interface {
-	Name(d policy.Device, qname string, now time.Time) policy.Verdict
+	Name(d policy.Device, qname string, qtype uint16, now time.Time) policy.Verdict
 	Flow(f policy.Flow, now time.Time) policy.Verdict
 }
 

@@ -189,7 +189,7 @@ func bare(b []byte, rcode byte) []byte {
 
 // record tells the journal, and counts.
 func (r *Resolver) record(q *query, rep *reply) {
-	if rep.verdict.Action != policy.Pass {
+	if rep.verdict.Action.Stops() {
 		r.counts.blocked.Add(1)
 	}
 	if rep.rcode == dns.RcodeServerFailure {

@@ -59,7 +59,7 @@ func (t *Tunnel) handleICMP(id stack.TransportEndpointID, pkt *stack.PacketBuffe
 		quoted: append(append([]byte(nil), pkt.NetworkHeader().Slice()...), h...),
 	}
 	f.verdict = t.judge(&f.Flow, f.began)
-	if f.verdict.Action != policy.Pass {
+	if f.verdict.Action.Stops() {
 		f.refused()
 		if f.verdict.Action != policy.Drop {
 			t.unreachable(f, e, true)

@@ -52,7 +52,7 @@ func (t *Tunnel) judge(f *policy.Flow, now time.Time) policy.Verdict {
 		}
 	}
 	v := t.decide(*f, now)
-	if sunk && v.Action == policy.Pass { // nothing is there to be dialled
+	if sunk && !v.Action.Stops() { // nothing is there to be dialled
 		return policy.Verdict{Action: policy.Deny, Reason: "address of the sinkhole"}
 	}
 	return v

@@ -67,7 +67,7 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 	}
 	f.verdict = t.judge(&f.Flow, f.began)
 	switch f.verdict.Action {
-	case policy.Pass:
+	case policy.Pass, policy.Observe:
 		t.tcpPass(ctx, r, f)
 	case policy.Sink:
 		t.tcpSink(ctx, r, f)

@@ -72,7 +72,7 @@ func (t *Tunnel) currentPolicy() *policy.Policy {
 func (t *Tunnel) openUDP(p *peer, pf policy.Flow, now time.Time) (*mapping, *udpFlow, bool) {
 	uf := &udpFlow{flow: newFlow(t, p, pf), policy: t.currentPolicy()}
 	uf.verdict = t.judge(&uf.Flow, now)
-	if uf.verdict.Action != policy.Pass { // Sink too: QUIC clients fall back to TCP
+	if uf.verdict.Action.Stops() { // Sink too: QUIC clients fall back to TCP
 		if m := p.mappingOf(pf.Src); m != nil {
 			m.forget(pf.Dst)
 		}

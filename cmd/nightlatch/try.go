@@ -168,7 +168,7 @@ func (a *app) summary(events <-chan journal.Event, dialled []string) {
 }
 
 func stopped(w io.Writer, seen map[string]bool, name string, v policy.Verdict) {
-	if v.Action == policy.Pass || seen[name] {
+	if !v.Action.Stops() || seen[name] {
 		return
 	}
 	seen[name] = true

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/blocklists"
+	"nightlatch/blocklists/syntax"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
@@ -22,7 +23,7 @@ type whyAnswer struct {
 	Name     string `json:"name"`
 	Type     string `json:"type"`
 	Device   string `json:"device,omitempty"`
-	Verdict  string `json:"verdict"` // pass, sink, deny or drop
+	Verdict  string `json:"verdict"` // pass, sink, deny, drop, rewrite or observe
 	Answer   string `json:"answer"`  // what the device would be told, in words
 	List     string `json:"list,omitempty"`
 	File     string `json:"file,omitempty"` // empty for a built-in list
@@ -121,7 +122,11 @@ func askPolicy(s *home.Settings, name, qtype, device string) (whyAnswer, error) 
 	if err != nil {
 		return answer, err
 	}
-	e := p.Explain(d, name, time.Now())
+	code, ok := syntax.AnyType(qtype)
+	if !ok {
+		return answer, fmt.Errorf("%q is not a DNS type; write A, AAAA, HTTPS, TXT or TYPE65", qtype)
+	}
+	e := p.Explain(d, name, code, time.Now())
 	v := e.Verdict
 	answer.Others, answer.Unheard = ruleInfos(e.Heard, v.Rule), ruleInfos(e.Unheard, v.Rule)
 	answer.Verdict, answer.Reason = v.Action.String(), v.Reason
@@ -142,6 +147,10 @@ func answerWords(act policy.Action, qtype string, cfg *config.Config) string {
 		return "the name does not exist (NXDOMAIN)"
 	case policy.Drop:
 		return "none"
+	case policy.Rewrite:
+		return "what the rule itself says"
+	case policy.Observe:
+		return "what the upstreams say; connections to it are sampled"
 	}
 	switch qtype {
 	case "A":

@@ -22,7 +22,7 @@ const (
 type Filter struct {
 	Device   string    // exactly this device
 	NamePart string    // in the name (and, for a query, the uncloaked name; for a flow, the address; for a notice, the text); any case
-	Blocked  bool      // verdict other than pass; every capture counts as blocked, no notice does
+	Blocked  bool      // verdict sink, deny or drop; every capture counts as blocked, no notice does
 	Kind     string    // KindQuery, ...: looked at by Events alone
 	Type     string    // query: QTYPE ("AAAA"); flow: protocol ("udp"); capture: scheme ("https"); notice: level ("warn"); any case
 	List     string    // short name of the list whose rule decided
@@ -68,6 +68,7 @@ type StoredFinding struct {
 	Path       string // "body/form:data_list/base64/gzip/json:/0/..."
 	Chain      []string
 	Confidence string // possible, likely or proved
+	Mark       Mark   // equal for equal values
 }
 
 // StoredNotice is a [Notice] as the journal kept it.

@@ -164,7 +164,7 @@ func verdict(v policy.Verdict, outcome string) string {
 	if v.Reason != "" {
 		parts = append(parts, v.Reason)
 	}
-	if outcome != "" && v.Action == policy.Pass {
+	if outcome != "" && (v.Action == policy.Pass || v.Action == policy.Observe) {
 		parts = append(parts, outcome)
 	}
 	return strings.TrimRight(v.Action.String()+"  "+strings.Join(parts, ", "), " ")

@@ -57,7 +57,7 @@ func groupWhere(f event.Filter, typeColumn, otherName string) where {
 		w.add("g."+typeColumn+" IN (SELECT id FROM word WHERE text IN (?, ?, ?))", f.Type, strings.ToUpper(f.Type), strings.ToLower(f.Type))
 	}
 	if f.Blocked {
-		w.add("g.verdict IN (SELECT id FROM verdict WHERE action <> 0)")
+		w.add("g.verdict IN (SELECT id FROM verdict WHERE action IN (1, 2, 3))")
 	}
 	if f.List != "" {
 		w.add("g.verdict IN (SELECT v.id FROM verdict v WHERE v.rule IN (SELECT id FROM rule WHERE list = ?))", f.List)

@@ -168,7 +168,7 @@ func captureWhere(f event.Filter) where {
 	}
 	if f.List != "" {
 		w.add(`t.name IN (SELECT g.name FROM question g WHERE g.verdict IN
-			(SELECT v.id FROM verdict v WHERE v.action <> 0 AND v.rule IN (SELECT id FROM rule WHERE list = ?)))`, f.List)
+			(SELECT v.id FROM verdict v WHERE v.action IN (1, 2, 3) AND v.rule IN (SELECT id FROM rule WHERE list = ?)))`, f.List)
 	}
 	if f.Finding != "" {
 		w.add("EXISTS (SELECT 1 FROM finding x WHERE x.capture = t.id AND x.kind = "+wordID+")", f.Finding)
@@ -246,22 +246,23 @@ func attachFindings(ctx context.Context, db *sql.DB, page []event.StoredCapture)
 		}
 		c := at[f.Capture]
 		f.Time, f.Device, f.Name = c.Time, c.Device, c.Name
-		c.Findings = append(c.Findings, f)
+		c.Findings, c.Marks = append(c.Findings, f), append(c.Marks, f.Mark)
 		c.Result.Findings = append(c.Result.Findings, decoder.Finding{Kind: f.Kind, Value: f.Value, Path: f.Path, Chain: f.Chain, Confidence: confidence})
 		return nil
 	})
 }
 
-const findingSelect = `SELECT f.capture, f.confidence, k.text, v.text, p.text, c.text FROM finding f
+const findingSelect = `SELECT f.capture, f.confidence, f.mark, k.text, v.text, p.text, c.text FROM finding f
 	CROSS JOIN word k ON k.id = f.kind CROSS JOIN word v ON v.id = f.value CROSS JOIN word p ON p.id = f.path CROSS JOIN word c ON c.id = f.chain`
 
 func scanFinding(r *sql.Rows) (event.StoredFinding, decoder.Confidence, error) {
 	var f event.StoredFinding
 	var n int
+	var mark int64
 	var chain string
-	err := r.Scan(&f.Capture, &n, &f.Kind, &f.Value, &f.Path, &chain)
+	err := r.Scan(&f.Capture, &n, &mark, &f.Kind, &f.Value, &f.Path, &chain)
 	c := decoder.Confidence(n)
-	f.Chain, f.Confidence = split(chain), c.String()
+	f.Chain, f.Confidence, f.Mark = split(chain), c.String(), event.Mark(mark)
 	return f, c, err
 }
 

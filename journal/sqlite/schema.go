@@ -12,7 +12,7 @@ import (
 // migrations bring a file from one version to the next: migrations[0] makes
 // version 1 of an empty file. They are append-only: a released step is never
 // edited, since files that took it exist. PRAGMA user_version holds the version.
-func migrations() []string { return []string{schema1} }
+func migrations() []string { return []string{schema1, schema2} }
 
 // schema1 keeps a row as small as it can be. Every text is interned in word;
 // what repeats as a whole (a device asks for the same name, and gets the same
@@ -104,6 +104,10 @@ CREATE TABLE hour (
 	PRIMARY KEY (hour, kind, device)
 ) STRICT, WITHOUT ROWID;
 `
+
+// schema2 adds the mark of a finding, by which its value is known again; 0 for
+// those that were kept without. It is 64 bits, written as SQLite's signed ones.
+const schema2 = `ALTER TABLE finding ADD COLUMN mark INTEGER NOT NULL DEFAULT 0`
 
 // Values of hour.kind. They are in files: never renumber them.
 const (

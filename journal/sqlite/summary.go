@@ -148,10 +148,10 @@ func countRows(kind int) string {
 	const bounds = " WHERE t.id BETWEEN ?1 AND ?2 AND t.time >= ?3 AND t.time < ?4 "
 	switch kind {
 	case hourQuery:
-		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action <> 0), 0, 0, max(t.time)
+		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action IN (1, 2, 3)), 0, 0, max(t.time)
 			FROM query t NOT INDEXED CROSS JOIN question g ON g.id = t.question CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY g.device"
 	case hourFlow:
-		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action <> 0), sum(t.up), sum(t.down), max(t.time + t.took / 1000)
+		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action IN (1, 2, 3)), sum(t.up), sum(t.down), max(t.time + t.took / 1000)
 			FROM flow t NOT INDEXED CROSS JOIN route g ON g.id = t.route CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY g.device"
 	case hourCapture:
 		return `SELECT t.device AS device, min(t.id), max(t.id), count(*), count(*), sum(t.size), 0, max(t.time)
@@ -172,7 +172,7 @@ func (m *summing) blocked(s *event.Summary) error {
 	text := `SELECT n.text, r.list, r.line, r.text, x.text, sum(c.hits), count(DISTINCT c.device), max(c.last) FROM (
 			SELECT g.name AS name, g.device AS device, g.verdict AS verdict, count(*) AS hits, max(t.time) AS last
 			FROM question g CROSS JOIN query t INDEXED BY query_question ON t.question = g.id AND t.id >= ?
-			WHERE g.verdict IN (SELECT id FROM verdict WHERE action <> 0) AND t.time >= ? GROUP BY g.id
+			WHERE g.verdict IN (SELECT id FROM verdict WHERE action IN (1, 2, 3)) AND t.time >= ? GROUP BY g.id
 		) c CROSS JOIN word n ON n.id = c.name CROSS JOIN verdict v ON v.id = c.verdict
 		CROSS JOIN rule r ON r.id = v.rule CROSS JOIN word x ON x.id = v.reason
 		GROUP BY c.name, v.rule, v.reason ORDER BY 6 DESC, 1 LIMIT ?`
@@ -193,7 +193,7 @@ func (m *summing) blocked(s *event.Summary) error {
 func (m *summing) leaks(s *event.Summary) error {
 	text := `SELECT k.text, n.text, d.text, max(f.confidence), count(*), max(c.time), coalesce((
 			SELECT r.list FROM question g CROSS JOIN verdict v ON v.id = g.verdict CROSS JOIN rule r ON r.id = v.rule
-			WHERE g.name = c.name AND v.action <> 0 AND r.list <> '' ORDER BY g.id DESC LIMIT 1), '')
+			WHERE g.name = c.name AND v.action IN (1, 2, 3) AND r.list <> '' ORDER BY g.id DESC LIMIT 1), '')
 		FROM capture c CROSS JOIN finding f INDEXED BY finding_capture ON f.capture = c.id
 		CROSS JOIN word k ON k.id = f.kind CROSS JOIN word n ON n.id = c.name CROSS JOIN word d ON d.id = c.device
 		WHERE c.time >= ? GROUP BY f.kind, c.name, c.device ORDER BY 5 DESC, 1, 2, 3`

@@ -155,13 +155,17 @@ func (w *insertion) capture(id int64, c *event.Capture) error {
 }
 
 func (w *insertion) findings(id int64, c *event.Capture) error {
-	for _, f := range c.Result.Findings {
+	for i, f := range c.Result.Findings {
+		mark := event.Mark(0)
+		if i < len(c.Marks) {
+			mark = c.Marks[i]
+		}
 		args, err := w.wordArgs(w.ctx, f.Kind, f.Value, f.Path, joined(f.Chain))
 		if err != nil {
 			return err
 		}
-		_, err = w.exec(w.ctx, "INSERT INTO finding (kind, value, path, chain, confidence, capture) VALUES (?,?,?,?,?,?)",
-			append(args, int(f.Confidence), id)...)
+		_, err = w.exec(w.ctx, "INSERT INTO finding (kind, value, path, chain, confidence, capture, mark) VALUES (?,?,?,?,?,?,?)",
+			append(args, int(f.Confidence), id, int64(mark))...)
 		if err != nil {
 			return err
 		}
