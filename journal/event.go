@@ -17,6 +17,7 @@ type (
 	Capture = event.Capture // what the sinkhole received
 	TLS     = event.TLS     // what a TLS client showed
 	Notice  = event.Notice  // something the owner should know
+	Mark    = event.Mark    // tells equal values of findings from different ones
 	Level   = event.Level   // how urgent a notice is
 )
 
@@ -51,6 +52,12 @@ const (
 	KindNotice   = event.KindNotice
 	DefaultLimit = event.DefaultLimit
 	MaxLimit     = event.MaxLimit
+)
+
+// What a planted value is called, see [event.KindCanary].
+const (
+	KindCanary  = event.KindCanary
+	CanaryLabel = event.CanaryLabel
 )
 
 // Recorder takes events. Record never blocks and never fails: what cannot be

@@ -30,6 +30,10 @@ type Options struct {
 	// KeepSamples writes the payloads themselves, up to 64 KiB each, unmasked.
 	KeepSamples bool
 
+	// MarkKey makes the marks by which equal values of findings are known again;
+	// at least 16 bytes, kept secret. Without it nothing is marked.
+	MarkKey []byte
+
 	// OwnerOf names the company behind a list, for summaries. Nil: unknown.
 	OwnerOf func(list string) string
 
@@ -75,6 +79,9 @@ func (o *Options) fill() error {
 	}
 	if o.MaxBytes > 0 && o.MaxBytes < MinMaxBytes {
 		return fmt.Errorf("a size of %d bytes is too small; at least %d, or 0 for no bound", o.MaxBytes, MinMaxBytes)
+	}
+	if n := len(o.MarkKey); n > 0 && n < event.MinMarkKey {
+		return fmt.Errorf("a key of %d bytes for marks is too short; at least %d", n, event.MinMarkKey)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -145,7 +152,7 @@ func OpenReadOnly(ctx context.Context, o Options) (*Journal, error) {
 
 // Record takes an event: live readers get it at once, the file within a second.
 func (j *Journal) Record(e Event) {
-	kept, ok := event.Keep(e, j.o.KeepSamples, j.o.Now)
+	kept, ok := event.Keep(e, j.o.KeepSamples, j.o.MarkKey, j.o.Now)
 	if !ok {
 		j.ignored.Add(1)
 		return

@@ -61,6 +61,7 @@ type Capture struct {
 	Repeats     int   // identical captures that were left out since the last one recorded
 	Sample      []byte
 	Result      decoder.Result // in memory only: findings are masked before they are kept
+	Marks       []Mark         // of Result.Findings, in their order; made when the capture is kept
 }
 
 // TLS is what a TLS client shows before or instead of its payload.

@@ -97,6 +97,7 @@ type findingJSON struct {
 	Path       string   `json:"path"`
 	Chain      []string `json:"chain"`
 	Confidence string   `json:"confidence"`
+	Mark       string   `json:"mark,omitempty"` // equal for equal values
 }
 
 type noticeJSON struct {
@@ -171,12 +172,16 @@ func captureForm(c Capture, id int64) captureJSON {
 	for _, l := range c.Result.Layers {
 		out.Layers = append(out.Layers, layerJSON{l.Codec, l.Path})
 	}
-	for _, f := range c.Result.Findings {
-		out.Findings = append(out.Findings, findingForm(f))
+	for i, f := range c.Result.Findings {
+		form := findingForm(f)
+		if i < len(c.Marks) {
+			form.Mark = c.Marks[i].String()
+		}
+		out.Findings = append(out.Findings, form)
 	}
 	return out
 }
 
 func findingForm(f decoder.Finding) findingJSON {
-	return findingJSON{f.Kind, f.Value, f.Path, append([]string{}, f.Chain...), f.Confidence.String()}
+	return findingJSON{f.Kind, f.Value, f.Path, append([]string{}, f.Chain...), f.Confidence.String(), ""}
 }

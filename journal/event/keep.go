@@ -21,8 +21,9 @@ const (
 // Keep gives e in the form that may be written: bounded, findings masked,
 // no decoded layers, no payload unless samples are kept. It copies what it
 // changes: the caller and live readers still have the original. The second
-// result is false for an event that is none.
-func Keep(e Event, samples bool, now func() time.Time) (Event, bool) {
+// result is false for an event that is none. key makes the marks of findings;
+// nil makes none.
+func Keep(e Event, samples bool, key []byte, now func() time.Time) (Event, bool) {
 	at := func(t time.Time) time.Time {
 		if t.IsZero() {
 			return now()
@@ -40,19 +41,19 @@ func Keep(e Event, samples bool, now func() time.Time) (Event, bool) {
 		return e, true
 	case Capture:
 		e.Time = at(e.Time)
-		return keepCapture(e, samples), true
+		return keepCapture(e, samples, key), true
 	case Notice:
 		e.Time = at(e.Time)
 		e.Room, e.Device, e.Text = short(e.Room), short(e.Device), short(e.Text)
 		return e, true
 	case StoredQuery:
-		return Keep(e.Query, samples, now)
+		return Keep(e.Query, samples, key, now)
 	case StoredFlow:
-		return Keep(e.Flow, samples, now)
+		return Keep(e.Flow, samples, key, now)
 	case StoredCapture:
 		return e, false // its findings are masked already: it was never meant to be recorded again
 	case StoredNotice:
-		return Keep(e.Notice, samples, now)
+		return Keep(e.Notice, samples, key, now)
 	}
 	return nil, false
 }
@@ -67,13 +68,17 @@ func keepQuery(e Query) Query {
 	return e
 }
 
-func keepCapture(e Capture, samples bool) Capture {
+func keepCapture(e Capture, samples bool, key []byte) Capture {
 	raw := e.Result.Findings
 	e.Device, e.Name, e.Method, e.Scheme = short(e.Device), short(e.Name), short(e.Method), short(e.Scheme)
 	e.Path = short(maskPath(e.Path, raw))
 	e.UserAgent = short(maskValues(e.UserAgent, raw))
 	e.ContentType = short(e.ContentType)
 	e.Result = keepResult(e.Result)
+	e.Marks = make([]Mark, len(e.Result.Findings))
+	for i := range e.Marks {
+		e.Marks[i] = MarkOf(key, raw[i].Value)
+	}
 	if e.TLS != nil {
 		t := *e.TLS
 		t.SNI, t.Outcome, t.Alert, t.JA4, t.Version = short(t.SNI), short(t.Outcome), short(t.Alert), short(t.JA4), short(t.Version)
@@ -100,7 +105,7 @@ func keepResult(r decoder.Result) decoder.Result {
 	r.Findings = make([]decoder.Finding, min(len(raw), maxFindings))
 	for i := range r.Findings {
 		f := raw[i]
-		f.Value = short(decoder.Mask(f))
+		f.Value = short(masked(f))
 		f.Path = short(maskValues(f.Path, raw))
 		r.Findings[i] = f
 	}
@@ -123,7 +128,7 @@ const minValue = 4
 func maskValues(s string, findings []decoder.Finding) string {
 	for _, f := range findings[:min(len(findings), maxFindings)] {
 		if len(f.Value) >= minValue && strings.Contains(s, f.Value) {
-			s = strings.ReplaceAll(s, f.Value, decoder.Mask(f))
+			s = strings.ReplaceAll(s, f.Value, masked(f))
 		}
 	}
 	return s

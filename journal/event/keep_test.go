@@ -44,7 +44,7 @@ func TestKeepableIsBounded(t *testing.T) {
 	long := strings.Repeat("é", maxText)
 	q := Query{Time: time.Unix(1, 0)}
 	q.Name, q.Answers = long, make([]string, 50)
-	kept, _ := Keep(q, false, time.Now)
+	kept, _ := Keep(q, false, nil, time.Now)
 	if k := kept.(Query); len(k.Name) > maxText || len(k.Answers) != maxAnswers {
 		t.Errorf("%d bytes, %d answers", len(k.Name), len(k.Answers))
 	}
@@ -52,14 +52,14 @@ func TestKeepableIsBounded(t *testing.T) {
 	c.Sample = make([]byte, 2*maxSample)
 	c.Result.Findings = slices.Repeat(c.Result.Findings, 2*maxFindings)
 	before := c.Result.Findings[0].Value
-	kept, _ = Keep(c, true, time.Now)
+	kept, _ = Keep(c, true, nil, time.Now)
 	if k := kept.(Capture); len(k.Sample) != maxSample || len(k.Result.Findings) != maxFindings {
 		t.Errorf("%d bytes, %d findings", len(k.Sample), len(k.Result.Findings))
 	}
 	if c.Result.Findings[0].Value != before {
 		t.Error("the caller's event was changed")
 	}
-	if e, _ := Keep(Notice{}, false, func() time.Time { return time.Unix(7, 0) }); !e.(Notice).Time.Equal(time.Unix(7, 0)) {
+	if e, _ := Keep(Notice{}, false, nil, func() time.Time { return time.Unix(7, 0) }); !e.(Notice).Time.Equal(time.Unix(7, 0)) {
 		t.Error("an event without a time was not given one")
 	}
 }
