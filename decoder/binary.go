@@ -54,11 +54,12 @@ func (p *peel) structured(data []byte) bool {
 	if !p.budget.Take(4 * len(data)) {
 		return false
 	}
-	if _, _, ok := codec.UTF16(data); ok {
-		return true
-	}
-	return walk.LooksProtobuf(data) || walk.LooksMsgPack(data) || walk.LooksCBOR(data) || walk.LooksThrift(data) ||
-		codec.IsLZ4(data) || codec.IsSnappyFramed(data)
+	return looksStructure(data) || p.looksFramed(data)
+}
+
+func looksStructure(data []byte) bool {
+	_, _, ok := codec.UTF16(data)
+	return ok || walk.LooksProtobuf(data) || walk.LooksMsgPack(data) || walk.LooksCBOR(data) || walk.LooksThrift(data)
 }
 
 // structure walks protobuf, Thrift, MessagePack and CBOR. More than one may
@@ -105,16 +106,21 @@ func (p *peel) binaryLeaf(l walk.Leaf) {
 	p.blob(l.Value, l.At, nil)
 }
 
-// framed opens length-prefixed frames that fill data exactly: gRPC (a flag and
-// 32 bits), plain 32 bits of either order, and protobuf's delimited messages.
+// framings are the ways to put a length in front of a message: gRPC (a flag
+// and 32 bits), plain 32 bits of either order, protobuf's delimited messages.
+func framings() []framing {
+	return []framing{{"grpc", 1, be32}, {"frames", 0, be32}, {"frames", 0, le32}, {"delimited", 0, varint}}
+}
+
+type framing struct {
+	name string
+	skip int
+	size func([]byte) (n, used int)
+}
+
+// framed opens length-prefixed frames that fill data exactly.
 func (p *peel) framed(data []byte, at *walk.Step) bool {
-	for _, f := range []struct {
-		name string
-		skip int
-		size func([]byte) (n, used int)
-	}{
-		{"grpc", 1, be32}, {"frames", 0, be32}, {"frames", 0, le32}, {"delimited", 0, varint},
-	} {
+	for _, f := range framings() {
 		frames := cutFrames(data, f.skip, f.size)
 		if len(frames) == 0 || !p.productiveFrames(frames) {
 			continue
@@ -124,6 +130,22 @@ func (p *peel) framed(data []byte, at *walk.Step) bool {
 			p.descend(frame, step.Child("", i), false)
 		}
 		return true
+	}
+	return false
+}
+
+// looksFramed asks for what [peel.framed] opens. The frames must be more than
+// structures, or frames in frames would be asked for without end.
+func (p *peel) looksFramed(data []byte) bool {
+	for _, f := range framings() {
+		frames := cutFrames(data, f.skip, f.size)
+		ok := len(frames) > 0
+		for _, frame := range frames[:min(len(frames), 4)] {
+			ok = ok && len(frame) >= 6 && (codec.IsContainer(frame) || codec.Printable(frame) || looksStructure(frame))
+		}
+		if ok {
+			return true
+		}
 	}
 	return false
 }
@@ -165,39 +187,80 @@ func (p *peel) productiveFrames(frames [][]byte) bool {
 // maxXOR bounds the texts on which the 255 keys of a one-byte XOR are tried.
 const maxXOR = 64 << 10
 
-// unxor tries a one-byte XOR. The key follows from the first byte if JSON or
-// gzip is below; for snappy all keys are tried on a short beginning.
+// unxor tries a one-byte XOR. Magic numbers give the key away; for a text all
+// keys are tried, and the result must be a structure; for snappy likewise.
 func (p *peel) unxor(data []byte, at *walk.Step) bool {
 	if len(data) < 24 || len(data) > maxXOR || !p.budget.Take(8*len(data)) {
 		return false
 	}
-	for _, first := range []byte{'{', '[', 0x1f, 0x78} {
-		key := data[0] ^ first
-		if key == 0 || !xorFits(data, key, first) {
+	for _, magic := range []string{"\x1f\x8b\x08", "\x28\xb5\x2f\xfd", "\x04\x22\x4d\x18", "\x78\x9c", "\x78\xda", "\x78\x01", "\x78\x5e"} {
+		key := data[0] ^ magic[0]
+		head, _ := codec.XOR(data[:12], []byte{key})
+		if key == 0 || !bytes.HasPrefix(head, []byte(magic)) || len(magic) == 2 && head[2]&6 == 6 { // RFC 1951 §3.2.3: no such block
 			continue
 		}
-		out, _ := codec.XOR(data, []byte{key})
-		if first < ' ' || first == 0x78 || codec.Printable(out) {
-			p.layer("xor", at, out, true)
+		if out, _ := codec.XOR(data, []byte{key}); codec.IsContainer(out) && p.unxored(out, at) {
 			return true
+		}
+	}
+	for key := 1; key < 256; key++ {
+		if !xorText(data, byte(key)) || !p.budget.Take(len(data)) {
+			continue
+		}
+		if out, _ := codec.XOR(data, []byte{byte(key)}); codec.Printable(out) && p.telling(out) {
+			return p.unxored(out, at)
 		}
 	}
 	return p.unxorSnappy(data, at)
 }
 
-// xorFits looks at the bytes that must follow and end such a text.
-func xorFits(data []byte, key, first byte) bool {
-	second, end := data[1]^key, data[len(data)-1]^key
-	switch first {
-	case '{':
-		return (second == '"' || second == '\n' || second == ' ') && (end == '}' || end == '\n')
-	case '[':
-		return bytes.IndexByte([]byte("{[\"\n "), second) >= 0 && (end == ']' || end == '\n')
-	case 0x1f:
-		return second == 0x8b && data[2]^key == 8 && data[3]^key < 0x20
+// unxored goes on with a plain text. A stream must inflate to something.
+func (p *peel) unxored(out []byte, at *walk.Step) bool {
+	if codec.IsZlib(out) {
+		if plain, ok := codec.Zlib(out, p.budget); !ok || !plain.Clean() && !p.trust(plain.Data) {
+			return false
+		}
 	}
-	head := []byte{0x78, second, 0, 0, 0, 0}
-	return codec.IsZlib(head) && (second == 0x01 || second == 0x5e || second == 0x9c || second == 0xda)
+	p.layer("xor", at, out, true)
+	return true
+}
+
+// xorText looks whether the key makes text of the beginning.
+func xorText(data []byte, key byte) bool {
+	for _, c := range data[:24] {
+		if c ^= key; c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// telling reports text that is a structure, or an encoding of something: what
+// a wrong key does not make.
+func (p *peel) telling(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	if len(text) < 16 {
+		return false
+	}
+	switch first, last := text[0], text[len(text)-1]; {
+	case first == '{' && last == '}', first == '[' && last == ']':
+		end := walk.JSON(text, &walk.Step{Index: -1}, func(walk.Leaf) bool { return true })
+		return end.OK && end.Leaves > 0
+	case first == '<' && last == '>':
+		return bytes.Contains(text, []byte("</")) || bytes.Contains(text, []byte(`="`))
+	case bytes.Count(text, []byte(`":`)) >= 2, bytes.HasPrefix(text, []byte("--")) && bytes.Contains(text, []byte("ontent-")):
+		return true
+	case walk.LooksForm(text) && bytes.IndexByte(text, '&') > 0, allForms(text):
+		return true
+	}
+	if out, n := codec.Percent(text); n > 1 && len(out) < len(text) {
+		return p.telling(out)
+	}
+	if out, ok := codec.Hex(text); ok {
+		return p.productive(out)
+	}
+	out, ok := codec.Base64(text)
+	return ok && p.productive(out)
 }
 
 // unxorSnappy tries every key with "snappy inflates it and the result is a

@@ -67,7 +67,7 @@ func (p *peel) coding(name string, data []byte, at *walk.Step) ([]byte, *walk.St
 	case "br":
 		run, name = codec.Brotli, "brotli"
 	case "zstd":
-		if strings.HasPrefix(string(data[:min(len(data), 4)]), "\x28\xb5\x2f\xfd") {
+		if codec.IsZstd(data) {
 			run = codec.Zstd
 		}
 	case "snappy", "x-snappy", "x-snappy-framed":

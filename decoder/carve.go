@@ -28,7 +28,7 @@ func (p *peel) carve(data []byte, at *walk.Step, whole bool) bool {
 	for i, n := 0, 0; i+8 < len(data) && n < maxIslands; i++ {
 		used := 0
 		switch c := data[i]; {
-		case c == 0x1f && codec.IsGzip(data[i:]), c == 0x28 && bytes.HasPrefix(data[i:], []byte("\x28\xb5\x2f\xfd")),
+		case c == 0x1f && codec.IsGzip(data[i:]), c == 0x28 && codec.IsZstd(data[i:]),
 			c == 0x78 && codec.IsZlib(data[i:]) && data[i+1] != 0x1f && bytes.IndexByte([]byte{0x01, 0x5e, 0x9c, 0xda}, data[i+1]) >= 0:
 			n++
 			used = p.carveStream(data[i:], at, i)

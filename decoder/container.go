@@ -1,7 +1,6 @@
 package decoder
 
 import (
-	"bytes"
 	"strings"
 
 	"nightlatch/decoder/codec"
@@ -19,7 +18,7 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 		return p.inflate("gzip", codec.Gzip, data, at)
 	case codec.IsZlib(data):
 		return p.inflate("zlib", codec.Zlib, data, at)
-	case bytes.HasPrefix(data, []byte("\x28\xb5\x2f\xfd")):
+	case codec.IsZstd(data):
 		return p.inflate("zstd", codec.Zstd, data, at)
 	case codec.IsLZ4(data):
 		return p.inflate("lz4f", codec.LZ4, data, at)

@@ -85,16 +85,20 @@ func (p *peel) token(data []byte, at *walk.Step) bool {
 
 // formLines opens text of which every line is a form, as GA4 sends events.
 func (p *peel) formLines(data []byte, at *walk.Step) bool {
+	return allForms(data) && p.lines(bytes.Split(data, []byte("\n")), at)
+}
+
+// allForms reports several lines that are all forms.
+func allForms(data []byte) bool {
 	if n := bytes.Count(data, []byte("\n")); n == 0 || n > maxLines || bytes.IndexByte(data, '=') < 0 {
 		return false
 	}
-	lines := bytes.Split(data, []byte("\n"))
-	for _, l := range lines {
+	for l := range bytes.Lines(data) {
 		if l = bytes.TrimSpace(l); len(l) > 0 && !walk.LooksForm(l) {
 			return false
 		}
 	}
-	return p.lines(lines, at)
+	return true
 }
 
 // islands opens encoded words inside other text: a log line that quotes a

@@ -28,7 +28,7 @@ func (p *peel) text(data []byte, at *walk.Step, whole bool) bool {
 	case p.letters(trimmed, at), p.percent(trimmed, at):
 		return true
 	}
-	return p.formLines(trimmed, at) || p.islands(data, at)
+	return p.formLines(trimmed, at) || p.islands(data, at) || whole && at.Depth < 4 && p.unxor(data, at)
 }
 
 // json walks JSON: one value, one a line, or several in a row. What was read
@@ -193,7 +193,7 @@ func (p *peel) productive(out []byte) bool {
 	if len(out) < 6 {
 		return false
 	}
-	if codec.IsGzip(out) || codec.IsZlib(out) || media(out) != "" || codec.Printable(out) {
+	if codec.IsContainer(out) || media(out) != "" || codec.Printable(out) {
 		return true
 	}
 	return p.structured(out)
@@ -205,7 +205,10 @@ func (p *peel) percent(data []byte, at *walk.Step) bool {
 		return false
 	}
 	out, n := codec.Percent(data)
-	if n < 2 || bytes.HasPrefix(data, []byte("http")) && bytes.Contains(data[:min(len(data), 10)], []byte("://")) {
+	if bytes.IndexByte(data, '+') >= 0 && bytes.IndexByte(data, ' ') < 0 && !bytes.Contains(data, []byte("%20")) && !bytes.Contains(data, []byte("%2520")) {
+		out = codec.FormValue(data) // blanks were written as in a form
+	}
+	if n == 1 && !p.telling(out) || n < 1 || bytes.HasPrefix(data, []byte("http")) && bytes.Contains(data[:min(len(data), 10)], []byte("://")) {
 		return false
 	}
 	p.layer("url", at, out, true)

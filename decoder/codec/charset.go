@@ -10,22 +10,11 @@ import (
 // begins with a byte order mark, or nine tenths of one half of its bytes are
 // zero, as they are for Latin text. The name says the order.
 func UTF16(p []byte) (out []byte, name string, ok bool) {
-	if len(p) < 8 || len(p)%2 != 0 {
-		return nil, "", false
-	}
-	var zero [2]int
-	for i, c := range p {
-		if c == 0 {
-			zero[i&1]++
-		}
-	}
-	half := len(p) / 2
-	little := p[0] == 0xff && p[1] == 0xfe || zero[1]*10 >= half*9 && zero[0]*10 < half
-	big := p[0] == 0xfe && p[1] == 0xff || zero[0]*10 >= half*9 && zero[1]*10 < half
+	little, big := order16(p)
 	if !little && !big {
 		return nil, "", false
 	}
-	units := make([]uint16, 0, half)
+	units := make([]uint16, 0, len(p)/2)
 	for i := 0; i < len(p); i += 2 {
 		u := uint16(p[i]) | uint16(p[i+1])<<8
 		if big {
@@ -40,6 +29,28 @@ func UTF16(p []byte) (out []byte, name string, ok bool) {
 		name = "utf16be"
 	}
 	return out, name, Printable(out)
+}
+
+// IsUTF16 reports what [UTF16] would try, without doing it.
+func IsUTF16(p []byte) bool {
+	little, big := order16(p)
+	return little || big
+}
+
+func order16(p []byte) (little, big bool) {
+	if len(p) < 8 || len(p)%2 != 0 {
+		return false, false
+	}
+	var zero [2]int
+	for i, c := range p {
+		if c == 0 {
+			zero[i&1]++
+		}
+	}
+	half := len(p) / 2
+	little = p[0] == 0xff && p[1] == 0xfe || zero[1]*10 >= half*9 && zero[0]*10 < half
+	big = !little && (p[0] == 0xfe && p[1] == 0xff || zero[0]*10 >= half*9 && zero[1]*10 < half)
+	return little, big
 }
 
 // GB18030 turns Chinese text in GB18030 or GBK into UTF-8 if all of p is

@@ -40,6 +40,17 @@ func IsZlib(p []byte) bool {
 		(int(p[0])<<8|int(p[1]))%31 == 0
 }
 
+// IsContainer reports that p begins with a magic number of more than one byte
+// that announces a stream or a file we open: gzip, zlib, zstd, LZ4 and Snappy
+// frames, Avro, a binary property list.
+func IsContainer(p []byte) bool {
+	return IsGzip(p) || len(p) > 16 && IsZlib(p) || IsZstd(p) || IsLZ4(p) || IsSnappyFramed(p) ||
+		bytes.HasPrefix(p, []byte("Obj\x01")) || bytes.HasPrefix(p, []byte("bplist00"))
+}
+
+// IsZstd reports the magic number of RFC 8878 §3.1.1.
+func IsZstd(p []byte) bool { return len(p) >= 8 && string(p[:4]) == "\x28\xb5\x2f\xfd" }
+
 // Gzip inflates one or more members (RFC 1952 §2.2).
 func Gzip(p []byte, b *Budget) (Output, bool) {
 	src := bytes.NewReader(p)

@@ -68,7 +68,7 @@ func (f *finder) hex16(fd *field, v string) {
 	case "android_id":
 		f.found(fd, "android_id", strings.ToLower(v), Likely)
 	case "device_id":
-		name := strings.Join(words(fd.name), "")
+		name := strings.TrimRight(strings.Join(words(lastOf(fd.name)), ""), "0123456789")
 		exact := name == "deviceid" || name == "xdeviceid" || name == "did" || name == "devid" || name == "uniqueid" || name == "deviceuniqueid"
 		f.found(fd, "android_id", strings.ToLower(v), either(exact, Likely, Possible))
 	case "oaid", "vaid", "gsf_id":

@@ -152,6 +152,15 @@ func kindOf(name string) string {
 	if k := kindOfName(strings.Join(parts, "")); k != "" {
 		return k
 	}
+	if k := kindOfName(strings.Join(words(lastOf(name)), "")); k != "" {
+		return k
+	}
+	for n := len(parts); n > 1 && isDigits(parts[n-1]); n-- {
+		parts = parts[:n-1] // device_id_2
+	}
+	if k := kindOfName(strings.Join(parts, "")); k != "" {
+		return k
+	}
 	for size := len(parts) - 1; size > 0; size-- {
 		for at := len(parts) - size; at >= 0; at-- {
 			run := strings.Join(parts[at:at+size], "")
@@ -164,6 +173,21 @@ func kindOf(name string) string {
 		}
 	}
 	return ""
+}
+
+// lastOf gives the last part of a name that is a path: user[email], ctx.page.url.
+func lastOf(name string) string {
+	if inner, ok := strings.CutSuffix(name, "]"); ok {
+		if at := strings.LastIndexByte(inner, '['); at >= 0 && at+1 < len(inner) && !isDigits(inner[at+1:]) {
+			return inner[at+1:]
+		} else if at > 0 {
+			return lastOf(inner[:at])
+		}
+	}
+	if at := strings.LastIndexAny(name, "./:"); at >= 0 {
+		return name[at+1:]
+	}
+	return name
 }
 
 // namesOther reports names that promise an identifier of something other than

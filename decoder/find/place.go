@@ -155,7 +155,7 @@ func (f *finder) labelled(leaves []walk.Leaf) {
 		return
 	}
 	name := string(leaves[0].Value)
-	if kindOf(name) == "" {
+	if strings.ContainsAny(name, " \t{\"") {
 		return
 	}
 	for _, l := range leaves[1:] {

@@ -50,6 +50,15 @@ func formName(p []byte) bool {
 	return true
 }
 
+func allDigits(p []byte) bool {
+	for _, c := range p {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
 // Form walks an url-encoded form or query: at most [MaxPairs] pairs. End.Used
 // tells where it stopped.
 func Form(p []byte, at *Step, visit Visitor) End {
@@ -72,6 +81,9 @@ func Form(p []byte, at *Step, visit Visitor) End {
 		}
 		end.Leaves++
 		leaf := Leaf{At: at.Child(string(codec.FormValue(name)), -1), Value: codec.FormValue(value)}
+		if value[0] == '+' && len(value) >= 9 && len(value) <= 16 && allDigits(value[1:]) {
+			leaf.Value = value // a telephone number whose sender forgot to encode it
+		}
 		if !visit(leaf) {
 			end.Stopped = true
 			return end

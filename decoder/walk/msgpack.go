@@ -17,7 +17,7 @@ type pack struct {
 	visit Visitor
 	end   *End
 	names int // short text keys seen
-	texts int // bytes of text seen
+	texts int // bytes of text seen, and of byte strings, whose length was declared
 	read  func(*pack) (item, bool)
 }
 
@@ -74,7 +74,7 @@ func (w *pack) walk(at *Step, depth int) bool {
 	}
 	switch it.kind {
 	case 's', 'b', 'n':
-		if it.kind == 's' {
+		if it.kind != 'n' {
 			w.texts += len(it.value)
 		}
 		binary := it.kind == 'b' && !codec.Printable(it.value)

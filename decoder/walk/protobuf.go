@@ -92,7 +92,7 @@ func protoText(p []byte, depth int) int {
 		p = rest
 		switch {
 		case f.wire != 2 || len(f.bytes) < 2:
-		case codec.IsGzip(f.bytes) || codec.IsZlib(f.bytes) && len(f.bytes) > 16:
+		case codec.IsContainer(f.bytes):
 			n += len(f.bytes)
 		case nestedProto(f.bytes):
 			if depth < MaxProto {
@@ -100,7 +100,7 @@ func protoText(p []byte, depth int) int {
 			} else {
 				n += len(f.bytes)
 			}
-		case codec.Printable(f.bytes) && len(f.bytes) >= 4:
+		case len(f.bytes) >= 4 && (codec.Printable(f.bytes) || codec.IsUTF16(f.bytes) || LooksMsgPack(f.bytes) || LooksCBOR(f.bytes)):
 			n += len(f.bytes)
 		}
 	}
@@ -144,7 +144,7 @@ func protoWalk(p []byte, at *Step, visit Visitor, depth int, end *End) bool {
 			step = step.Child("", n)
 		}
 		seen[f.number]++
-		if f.wire == 2 && nestedProto(f.bytes) && !codec.IsGzip(f.bytes) && !codec.IsZlib(f.bytes) {
+		if f.wire == 2 && nestedProto(f.bytes) && !codec.IsContainer(f.bytes) {
 			if !protoWalk(f.bytes, step, visit, depth+1, end) {
 				return false
 			}

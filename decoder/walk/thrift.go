@@ -187,7 +187,27 @@ func (w *thrift) pairs(at *Step, depth int) bool {
 		if at != nil {
 			step = at.Child("", i)
 		}
-		ok = w.value(types>>4, step, depth+1, true) && w.value(types&15, step, depth+1, true)
+		if types>>4 != thriftBinary {
+			ok = w.value(types>>4, step, depth+1, true) && w.value(types&15, step, depth+1, true)
+			continue
+		}
+		key, named := w.key()
+		if at != nil && named {
+			step = at.Child(key, -1)
+		}
+		ok = named && w.value(types&15, step, depth+1, true)
 	}
 	return ok
+}
+
+// key reads a text that names the value behind it.
+func (w *thrift) key() (string, bool) {
+	n, ok := w.varint()
+	if !ok || n > uint64(len(w.p)-w.i) {
+		return "", false
+	}
+	v := w.p[w.i : w.i+int(n)]
+	w.i += int(n)
+	w.texts += len(v)
+	return string(v[:min(len(v), 256)]), true
 }
