@@ -27,23 +27,28 @@ func Formats() []Format {
 
 // Source says what is known about a list before it is read.
 type Source struct {
-	Name   string // short name, as in the config: "xiaomi"; it is the Rule.List of every rule
-	Format Format // Auto when empty
-	Match  *Match // what a bare name means, Exact or Subtree; nil leaves it to the format
-	Action Action // for every block of the list that names none itself
-	Own    bool   // the owner's own file: stands above all other lists
-	Owner  string // who the names belong to, when the list does not say
-	About  string // what the list is for, when the list does not say
+	Name     string // short name, as in the config: "xiaomi"; it is the Rule.List of every rule
+	Format   Format // Auto when empty
+	Match    *Match // what a bare name means, Exact or Subtree; nil leaves it to the format
+	Action   Action // for every block of the list that names none itself
+	Reply    Reply  // how a denied name is answered, for every block when neither it nor the list says
+	Own      bool   // the owner's own file: stands above all other lists
+	Overlay  bool   // the owner's overlay, written by commands: stands above the owner's own files as well; implies Own
+	MayBreak bool   // take the rules too that say "risk: may-break"; one's own files always do
+	Owner    string // who the names belong to, when the list does not say
+	About    string // what the list is for, when the list does not say
 }
 
 // List is one list, parsed. It is immutable and safe for concurrent use.
 type List struct {
-	Name   string // Source.Name
-	Title  string // the list's own name for itself; Source.Name when it has none
-	Owner  string // who the names belong to
-	About  string // what the list is for, in a sentence
-	Own    bool   // the owner's own file
-	Report Report // how the reading went
+	Name    string // Source.Name
+	Title   string // the list's own name for itself; Source.Name when it has none
+	Owner   string // who the names belong to
+	About   string // what the list is for, in a sentence
+	Own     bool   // the owner's own file
+	Overlay bool   // the owner's overlay: above the owner's own files; Own is set too
+	Reply   Reply  // of every denied name whose rule does not say
+	Report  Report // how the reading went
 
 	records string
 	details []detail
@@ -103,7 +108,13 @@ func (l *List) rule(r *record) Rule {
 			rule.Match, rule.Prefix = Client, d.client
 		}
 		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
-		rule.Rewrite, rule.File = d.rewrite, d.File
+		rule.Rewrite, rule.File, rule.Risk, rule.Reply, rule.Decode = d.rewrite, d.File, d.Risk, d.Reply, d.Decode
+		if d.observe {
+			rule.Action = ActionObserve
+		}
+	}
+	if rule.Reply == (Reply{}) && !rule.Allow {
+		rule.Reply = l.Reply
 	}
 	return rule
 }

@@ -279,13 +279,20 @@ const (
 	classClient    = 5 << 32
 )
 
-// level is the part of a rank that a list gives its rules. It is never 0.
+// level is the part of a rank that a list gives its rules: the overlay above the
+// owner's files, both above all others. It is never 0.
 func (s *Set) level(list int) uint64 {
-	if s.lists[list].Own {
+	switch l := s.lists[list]; {
+	case l.Overlay:
 		return 1<<63 | 1
+	case l.Own:
+		return 1<<62 | 1
 	}
 	return 1
 }
+
+// levelBits are those of a rank that level alone sets.
+const levelBits = 3 << 62
 
 // rank orders the rules that speak about one name, as the package comment
 // says: own lists, then importance and exceptions, then length, then exact,

@@ -15,6 +15,8 @@ type SyntaxError = native.Error
 // NativeSchema gives the JSON Schema of native lists, for editors.
 func NativeSchema() string { return native.Schema() }
 
+const reasonRisk = "known to break something, left out unless the owner wants it (risk: may-break)"
+
 // readNative reads a list of nightlatch's own format.
 func (p *parser) readNative(r io.Reader) error {
 	text, err := io.ReadAll(io.LimitReader(r, native.MaxSize+1))
@@ -42,6 +44,9 @@ func (p *parser) readNative(r io.Reader) error {
 			*to = from
 		}
 	}
+	if l.Reply != (Reply{}) {
+		p.list.Reply = l.Reply
+	}
 	p.report.Bytes, p.report.Lines, p.report.Included = int64(len(text)), l.Lines, l.Included
 	if p.full {
 		return fmt.Errorf("more than %d rules", maxRules)
@@ -49,20 +54,27 @@ func (p *parser) readNative(r io.Reader) error {
 	return nil
 }
 
-var actionWords = map[string]Action{"deny": ActionDeny, "sink": ActionSink, "drop": ActionDrop}
+var actionWords = map[string]Action{"deny": ActionDeny, "sink": ActionSink, "drop": ActionDrop, "observe": ActionObserve}
 
 // native keeps a rule of a native list.
 func (p *parser) native(r *native.Rule) error {
-	flags := byte(0)
-	switch {
-	case r.Allow:
-		flags = flagAllow
-	case r.Action == "":
-		flags = byte(p.src.Action) << actionShift
-	default:
-		flags = byte(actionWords[r.Action]) << actionShift
+	if r.Risk == native.MayBreak && !r.Allow && !p.src.Own && !p.src.MayBreak {
+		p.report.ignore(reasonRisk, r.Line, []byte(r.Text))
+		return nil
 	}
-	d := &detail{Category: r.Category, Why: r.Why, Breaks: r.Breaks, Source: r.Source, File: r.File, limits: r.Limits, pattern: r.Pattern}
+	action := p.src.Action
+	if r.Action != "" {
+		action = actionWords[r.Action]
+	}
+	flags := byte(flagAllow)
+	if !r.Allow {
+		flags = p.action(action)
+	}
+	d := &detail{Category: r.Category, Why: r.Why, Breaks: r.Breaks, Source: r.Source, File: r.File, Risk: r.Risk, limits: r.Limits, pattern: r.Pattern,
+		Reply: r.Reply, Decode: r.Decode, observe: action == ActionObserve && !r.Allow}
+	if err := p.nativeRewrite(d, r.Rewrite); err != nil {
+		return err
+	}
 	if *d == (detail{}) {
 		d = nil
 	}
@@ -82,5 +94,22 @@ func (p *parser) native(r *native.Rule) error {
 		return err
 	}
 	p.add(r.Line, p.buf[:size], []byte(r.Text), flags|byte(scopes[r.Scope]), d)
+	return nil
+}
+
+// nativeRewrite notes the name a rule answers with: data for those who can answer
+// by it, in the place that any other rule would have.
+func (p *parser) nativeRewrite(d *detail, w *Rewrite) error {
+	if w == nil {
+		return nil
+	}
+	name, err := Canonical(w.CNAME)
+	if err != nil {
+		return fmt.Errorf("a rule with an answer that is wrong: cname:%w", err)
+	}
+	if p.shared == nil || p.shared.CNAME != name {
+		p.shared = &Rewrite{CNAME: name}
+	}
+	d.rewrite, d.kind = p.shared, local
 	return nil
 }

@@ -64,7 +64,8 @@ func ParseFile(src Source, path string) (*List, error) {
 }
 
 func parse(src Source, file, folder string, r io.Reader) (*List, error) {
-	list := &List{Name: src.Name, Title: src.Name, Owner: src.Owner, About: src.About, Own: src.Own}
+	src.Own = src.Own || src.Overlay
+	list := &List{Name: src.Name, Title: src.Name, Owner: src.Owner, About: src.About, Own: src.Own, Overlay: src.Overlay, Reply: src.Reply}
 	p := &parser{src: src, file: file, folder: folder, list: list, report: &list.Report}
 	if err := p.read(r); err != nil {
 		var at *SyntaxError
@@ -275,7 +276,7 @@ func (p *parser) imported(r syntax.Rule) bool {
 	case r.Action == syntax.Silence:
 		flags = byte(ActionDrop) << actionShift
 	default:
-		flags = byte(p.src.Action) << actionShift
+		flags = p.action(p.src.Action)
 	}
 	if r.Exception {
 		flags |= flagException
@@ -284,8 +285,9 @@ func (p *parser) imported(r syntax.Rule) bool {
 		flags |= flagImportant
 	}
 	var d *detail
-	if r.Answer.IsValid() || r.Limits != nil || r.Pattern != nil || r.Rewrite != nil {
-		d = &detail{Answer: r.Answer, limits: r.Limits, pattern: r.Pattern}
+	observe := p.src.Action == ActionObserve && !r.Allow && r.Action == syntax.Default
+	if r.Answer.IsValid() || r.Limits != nil || r.Pattern != nil || r.Rewrite != nil || observe {
+		d = &detail{Answer: r.Answer, observe: observe, limits: r.Limits, pattern: r.Pattern}
 		if !p.canonicalExcept(r.Limits) || !p.rewrite(d, r.Rewrite) {
 			return false
 		}
@@ -310,6 +312,15 @@ func (p *parser) imported(r syntax.Rule) bool {
 	}
 	p.add(p.report.Lines, p.buf[:n], p.text, flags|byte(scopes[r.Scope]), d)
 	return true
+}
+
+// action puts an action into flags. Observe has no room there and goes beside
+// the record.
+func (p *parser) action(a Action) byte {
+	if a == ActionObserve {
+		a = ActionDefault
+	}
+	return byte(a) << actionShift
 }
 
 var scopes = [...]Match{syntax.Subtree: Subtree, syntax.Exact: Exact, syntax.Below: Below}

@@ -49,8 +49,12 @@ const actionShift = 3
 
 // detail is what few rules have; it lies beside the records.
 type detail struct {
-	Category, Why, Breaks, Source, File string
-	Answer                              netip.Addr
+	Category, Why, Breaks, Source, File, Risk string
+
+	Answer  netip.Addr
+	Reply   Reply       // zero: as the list says
+	Decode  *DecodeHint // shared by the rules of a group
+	observe bool        // Rule.Action is ActionObserve; the flags say ActionDefault
 
 	pattern *syntax.Pattern // the rule is a pattern; its record is named by the pattern's key
 	limits  *syntax.Limits  // when the rule holds; nil is always

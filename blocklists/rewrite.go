@@ -55,26 +55,25 @@ func (s *Set) Rewrites(q Query, in Selection) []Rule {
 // rules. Those that are left stay in b.parts.
 func (s *Set) settle(b *best) {
 	kept := b.parts[:0:0]
-	own := b.rank>>63 == 1
+	top := b.rank & levelBits
 	for _, c := range b.parts {
 		if !c.rule.allow() && !s.takenBack(c, b.parts) {
 			kept = append(kept, c)
-			own = own || s.lists[c.list].Own
+			top = max(top, s.level(c.list)&levelBits)
 		}
 	}
-	if own { // no other list is heard
-		kept = slices.DeleteFunc(kept, func(c candidate) bool { return !s.lists[c.list].Own })
-	}
+	// below the highest level that speaks no list is heard
+	kept = slices.DeleteFunc(kept, func(c candidate) bool { return s.level(c.list)&levelBits != top })
 	b.parts = kept
 	if len(kept) == 0 {
 		return
 	}
-	top := slices.MinFunc(kept, func(x, y candidate) int {
+	win := slices.MinFunc(kept, func(x, y candidate) int {
 		return cmp.Or(cmp.Compare(s.answerOrder(x), s.answerOrder(y)), cmp.Compare(x.ref, y.ref))
 	})
 	slices.SortFunc(kept, func(x, y candidate) int { return cmp.Compare(x.ref, y.ref) })
-	b.rank = s.level(top.list) | classRewrite
-	b.ref, b.list, b.rule = top.ref, top.list, top.rule
+	b.rank = s.level(win.list) | classRewrite
+	b.ref, b.list, b.rule = win.ref, win.list, win.rule
 }
 
 // answerOrder: a CNAME before a code that is an answer by itself, then data,
@@ -91,18 +90,18 @@ func (s *Set) answerOrder(c candidate) int {
 	return 3
 }
 
-// takenBack says whether an exception among all takes a rewrite back: one of the
-// owner's own lists any, another only those of the lists that are not. An
-// important rewrite falls to an important exception alone.
+// takenBack says whether an exception among all takes a rewrite back: one of a
+// higher level any, another those of its own level. An important rewrite falls to
+// an important exception alone, or to a higher level.
 func (s *Set) takenBack(c candidate, all []candidate) bool {
 	w := s.lists[c.list].detail(&c.rule).rewrite
 	for _, e := range all {
-		l, own := s.lists[e.list], s.lists[c.list].Own
+		mine, other := s.level(c.list), s.level(e.list)
 		switch {
-		case !e.rule.allow(), own && !l.Own, own == l.Own && c.rule.flags&^e.rule.flags&flagImportant != 0:
+		case !e.rule.allow(), other < mine, other == mine && c.rule.flags&^e.rule.flags&flagImportant != 0:
 			continue
 		}
-		if x := l.detail(&e.rule).rewrite; *x == (Rewrite{}) || *x == *w {
+		if x := s.lists[e.list].detail(&e.rule).rewrite; *x == (Rewrite{}) || *x == *w {
 			return true
 		}
 	}

@@ -74,10 +74,11 @@ const (
 	ActionDeny                  // answer that the name does not exist
 	ActionSink                  // answer with an address of the sinkhole
 	ActionDrop                  // do not answer
+	ActionObserve               // answer truthfully, and sample what is sent to the name in plain HTTP on its way; never stop it
 )
 
-// String gives the word used in lists: deny, sink or drop; the zero value is
-// "default".
+// String gives the word used in lists: deny, sink, drop or observe; the zero
+// value is "default".
 func (a Action) String() string {
 	switch a {
 	case ActionDeny:
@@ -86,6 +87,8 @@ func (a Action) String() string {
 		return "sink"
 	case ActionDrop:
 		return "drop"
+	case ActionObserve:
+		return "observe"
 	}
 	return "default"
 }
@@ -99,17 +102,44 @@ type Rule struct {
 	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule, a pattern and a client rule
 	Prefix   netip.Prefix // address and client rules only: the addresses meant, a single one as /32 or /128
 	Match    Match
-	Allow    bool       // an exception: the name is wanted
-	Action   Action     // what to do instead of the policy's default
-	Category string     // native lists: analytics, ads, crash, ...
-	Why      string     // native lists: what it collects
-	Breaks   string     // native lists: what stops working
-	Source   string     // native lists: where the fact comes from
-	File     string     // native lists: the included file that Line counts in, relative to the list's own; empty for that one
-	Answer   netip.Addr // hosts lists: the ordinary address the line gives; not valid when the line gives none
-	Rewrite  *Rewrite   // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
+	Allow    bool        // an exception: the name is wanted
+	Action   Action      // what to do instead of the policy's default
+	Category string      // native lists: analytics, ads, crash, ...
+	Why      string      // native lists: what it collects
+	Breaks   string      // native lists: what stops working
+	Source   string      // native lists: where the fact comes from
+	File     string      // native lists: the included file that Line counts in, relative to the list's own; empty for that one
+	Risk     string      // native lists: "may-break" for a rule that is known to stop something people want; else empty
+	Answer   netip.Addr  // hosts lists: the ordinary address the line gives; not valid when the line gives none
+	Reply    Reply       // how the name is answered when it is denied: the rule's own word, else its list's, else [Source].Reply
+	Decode   *DecodeHint // what the decoder should look at; nil when the rule does not say. It must not be changed
+	Rewrite  *Rewrite    // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
 }
 
 // Rewrite is an answer that a rule gives by itself: $dnsrewrite of AdGuard's
 // syntax, local data of an RPZ zone. See [Set.Rewrites] for several that add up.
 type Rewrite = syntax.Rewrite
+
+// Reply is how a denied name is answered; see [ParseReply].
+type Reply = syntax.Reply
+
+// ReplyKind is the kind of a [Reply].
+type ReplyKind = syntax.ReplyKind
+
+// The kinds of a Reply.
+const (
+	ReplyDefault  = syntax.ReplyDefault  // as the policy says
+	ReplyNXDomain = syntax.ReplyNXDomain // the name does not exist
+	ReplyNull     = syntax.ReplyNull     // 0.0.0.0 and ::
+	ReplyNoData   = syntax.ReplyNoData   // the name exists and has nothing of the type asked
+	ReplyRefused  = syntax.ReplyRefused  // REFUSED
+	ReplyAddress  = syntax.ReplyAddress  // Reply.Addr4 and Addr6
+)
+
+// ParseReply reads nxdomain, null, nodata, refused, or one address of each
+// family, as words of their own or with a comma between them.
+func ParseReply(words ...string) (Reply, error) { return syntax.ParseReply(words...) }
+
+// DecodeHint tells the decoder what to look at in what a name would have
+// received: which parameter, and which encodings in order.
+type DecodeHint = syntax.DecodeHint

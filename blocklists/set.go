@@ -52,7 +52,7 @@ func Compile(lists ...*List) *Set {
 	for _, l := range lists {
 		info := ListInfo{Name: l.Name, Title: l.Title, Owner: l.Owner, About: l.About, Own: l.Own, Report: l.Report}
 		if total+uint64(len(l.records)) >= 1<<32-1 {
-			l = &List{Name: l.Name, Own: l.Own}
+			l = &List{Name: l.Name, Own: l.Own, Overlay: l.Overlay}
 		}
 		total += uint64(len(l.records))
 		names, addrs = names+l.count-l.Report.Addresses, addrs+l.Report.Addresses

@@ -21,12 +21,16 @@ type entry struct {
 	types  []uint16
 	until  syntax.Expiry
 
-	category, why, breaks, source string
+	devices []syntax.Client
+	answer  answer
+	decode  *syntax.DecodeHint
+
+	category, why, breaks, source, risk string
 }
 
 // commonKeys are the keys that a rule and a group of rules share.
 func commonKeys() []string {
-	return []string{"match", "action", "types", "until", "category", "why", "breaks", "source"}
+	return []string{"match", "action", "answer", "types", "devices", "until", "decode", "risk", "category", "why", "breaks", "source"}
 }
 
 func ruleKeys() []string { return append([]string{"domain"}, commonKeys()...) }
@@ -148,6 +152,8 @@ func (n *reader) common(e *entry, key string, k, v *yaml.Node, known func() []st
 		return err
 	case "until":
 		return n.readUntil(v, e)
+	case "answer", "devices", "decode", "risk":
+		return n.extra(e, key, k, v)
 	case "category":
 		return n.text(v, key, &e.category)
 	case "why":
@@ -191,12 +197,13 @@ func (n *reader) readUntil(v *yaml.Node, e *entry) error {
 // add turns what was written into a rule and hands it on.
 func (n *reader) add(e *entry) error {
 	r := &Rule{File: n.name, Line: e.node.Line, Text: e.domain, Name: e.domain, Scope: n.opts.Scope, Allow: e.allow, Action: e.action,
-		Category: e.category, Why: e.why, Breaks: e.breaks, Source: e.source}
+		Category: e.category, Why: e.why, Breaks: e.breaks, Source: e.source, Risk: e.risk,
+		Reply: e.answer.reply, Rewrite: e.answer.rewrite, Decode: e.decode}
 	if !e.allow && r.Action == "" {
 		r.Action = n.action
 	}
-	if len(e.types) > 0 || e.until != (syntax.Expiry{}) {
-		r.Limits = &syntax.Limits{Types: e.types, Until: e.until}
+	if len(e.types) > 0 || len(e.devices) > 0 || e.until != (syntax.Expiry{}) {
+		r.Limits = &syntax.Limits{Types: e.types, Clients: e.devices, Until: e.until}
 	}
 	if err := n.cover(r, e); err != nil {
 		return err

@@ -50,15 +50,19 @@ type Rule struct {
 	Pattern *syntax.Pattern // of a wildcard or a regular expression
 	Scope   syntax.Scope
 	Allow   bool
-	Action  string // deny, sink, drop, or empty
+	Action  string // deny, sink, drop, observe, or empty
 	Limits  *syntax.Limits
+	Reply   syntax.Reply       // the zero value when neither the rule nor its group says
+	Rewrite *syntax.Rewrite    // of "answer: cname:NAME"; nil for nearly every rule
+	Decode  *syntax.DecodeHint // shared by the rules of a group
 
-	Category, Why, Breaks, Source string
+	Category, Why, Breaks, Source, Risk string
 }
 
 // List is what a list says about itself.
 type List struct {
 	Title, Owner, About string
+	Reply               syntax.Reply // of every rule that does not say; it goes for included files too
 	Lines               int
 	Included            []string // the files it includes, as they were opened
 }
@@ -147,7 +151,7 @@ func (n *reader) tree(text []byte) (root *yaml.Node, err error) {
 
 // listKeys are the keys of a list, in the order they are best written.
 func listKeys() []string {
-	return []string{"name", "owner", "about", "action", "include", "rules", "allow"}
+	return []string{"name", "owner", "about", "action", "answer", "include", "rules", "allow"}
 }
 
 func (n *reader) document(root *yaml.Node) error {
@@ -166,6 +170,11 @@ func (n *reader) document(root *yaml.Node) error {
 			return n.text(v, key, &about.About)
 		case "action":
 			return n.word(v, key, &n.action, actions()...)
+		case "answer":
+			if n.name != "" {
+				return n.errorf(k, "the answer of a whole list is said in its own file; say it of a group here")
+			}
+			return n.readReply(v, &n.list.Reply)
 		case "include":
 			include = v
 		case "rules":
@@ -192,7 +201,7 @@ func (n *reader) document(root *yaml.Node) error {
 	return n.words(include, "include", n.include)
 }
 
-func actions() []string { return []string{"deny", "sink", "drop"} }
+func actions() []string { return []string{"deny", "sink", "drop", "observe"} }
 
 // clip shortens what is shown to a person.
 func clip(s string) string {
