@@ -1,0 +1,65 @@
+package dnssec
+
+import (
+	"bytes"
+
+	"github.com/miekg/dns"
+)
+
+// suffix gives the last n labels of a canonical name.
+func suffix(name string, n int) string {
+	starts := dns.Split(name)
+	if n <= 0 {
+		return "."
+	}
+	if n >= len(starts) {
+		return name
+	}
+	return name[starts[len(starts)-n]:]
+}
+
+// common counts the labels that two names share, from the root on.
+func common(a, b string) int { return dns.CompareDomainName(a, b) }
+
+// wildcard gives the wildcard below a name.
+func wildcard(name string) string {
+	if name == "." {
+		return "*."
+	}
+	return "*." + name
+}
+
+// compare orders names as zones do (RFC 4034 §6.1): label by label from the
+// root, each as octets in lower case.
+func compare(a, b string) int {
+	var bufA, bufB [256]byte
+	x, y := split(bufA[:], a), split(bufB[:], b)
+	for i, j := len(x)-1, len(y)-1; i >= 0 && j >= 0; i, j = i-1, j-1 {
+		if c := bytes.Compare(x[i], y[j]); c != 0 {
+			return c
+		}
+	}
+	return len(x) - len(y)
+}
+
+// split gives the labels of a name in wire form and lower case. A name that has
+// none, being malformed, gives none.
+func split(buf []byte, name string) [][]byte {
+	n, err := dns.PackDomainName(dns.CanonicalName(name), buf, 0, nil, false)
+	if err != nil {
+		return nil
+	}
+	var out [][]byte
+	for at := 0; at < n && buf[at] != 0; {
+		end := at + 1 + int(buf[at])
+		label := buf[at+1 : end]
+		for i, c := range label {
+			if 'A' <= c && c <= 'Z' { // a letter that was written \065
+				label[i] = c + 'a' - 'A'
+			}
+		}
+		out = append(out, label)
+		at = end
+	}
+	return out
+}
