@@ -14,6 +14,7 @@ import (
 
 	"nightlatch/decoder"
 	"nightlatch/journal"
+	"nightlatch/sinkhole/reply"
 )
 
 // maxRequests bounds the requests of one connection; the client then opens
@@ -71,11 +72,11 @@ func (x *session) serveRequest() (again bool) {
 	switch {
 	case b.err == nil || errors.Is(b.err, errCut):
 	case errors.Is(b.err, os.ErrDeadlineExceeded):
-		r = reply{status: http.StatusRequestTimeout}
+		r = x.s.failed(http.StatusRequestTimeout)
 	default:
-		r = reply{status: http.StatusBadRequest} // cut off, or chunks that lie
+		r = x.s.failed(http.StatusBadRequest) // cut off, or chunks that lie
 	}
-	if x.write(r.http1(req, again, x.s.now())) != nil {
+	if x.write(http1(r, req, again)) != nil {
 		again = false
 	}
 	x.s.takeRequest(x.ctx, at, decoder.Request{Method: req.Method, Host: req.Host, Target: req.RequestURI, Header: req.Header}, b)
@@ -127,24 +128,24 @@ func (x *session) write(p []byte) error {
 	return err
 }
 
-// http1 is the reply on the wire (RFC 9112 §4).
-func (r reply) http1(req *http.Request, again bool, now time.Time) []byte {
+// http1 is a reply on the wire (RFC 9112 §4).
+func http1(r reply.Reply, req *http.Request, again bool) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.status, http.StatusText(r.status))
-	h := r.headers(now)
+	fmt.Fprintf(&b, "HTTP/1.1 %d %s\r\n", r.Status, http.StatusText(r.Status))
+	h := r.Header
 	switch {
 	case !again:
 		h.Set("Connection", "close")
 	case !req.ProtoAtLeast(1, 1):
 		h.Set("Connection", "keep-alive")
 	}
-	if r.status != http.StatusNoContent { // RFC 9110 §8.6
-		h.Set("Content-Length", strconv.Itoa(len(r.body)))
+	if r.Status != http.StatusNoContent { // RFC 9110 §8.6
+		h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	}
 	h.Write(&b) // a Buffer never fails
 	b.WriteString("\r\n")
-	if req.Method != http.MethodHead && r.status != http.StatusNoContent {
-		b.Write(r.body)
+	if req.Method != http.MethodHead && r.Status != http.StatusNoContent {
+		b.Write(r.Body)
 	}
 	return b.Bytes()
 }

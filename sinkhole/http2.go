@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -82,16 +83,14 @@ func (s *Sinkhole) handleHTTP2(w http.ResponseWriter, req *http.Request) {
 	b := s.readBody(req.Body, s.limits.BodyIdle, func(t time.Time) { control.SetReadDeadline(t) })
 	defer s.free(b)
 	r := s.answer(x.flow.Name, req)
-	for k, v := range r.headers(s.now()) {
-		w.Header()[k] = v
-	}
-	if r.status != http.StatusNoContent {
-		w.Header().Set("Content-Length", strconv.Itoa(len(r.body)))
+	maps.Copy(w.Header(), r.Header)
+	if r.Status != http.StatusNoContent {
+		w.Header().Set("Content-Length", strconv.Itoa(len(r.Body)))
 	}
 	control.SetWriteDeadline(time.Now().Add(writeTime))
-	w.WriteHeader(r.status)
-	if req.Method != http.MethodHead && r.status != http.StatusNoContent {
-		w.Write(r.body)
+	w.WriteHeader(r.Status)
+	if req.Method != http.MethodHead && r.Status != http.StatusNoContent {
+		w.Write(r.Body)
 	}
 	control.Flush() // the client need not wait for the decoder
 	target := req.RequestURI

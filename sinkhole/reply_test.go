@@ -1,51 +1,61 @@
 package sinkhole
 
 import (
-	"bytes"
-	"image/gif"
+	"io"
 	"net/http"
-	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
-func TestReplies(t *testing.T) {
-	s := build(t, nil)
-	for _, tt := range []struct {
-		name, method, target string
-		header               http.Header
-		status               int
-		kind, body           string
-	}{
-		{sunk, "POST", "/track/v4", nil, 200, jsonType, `{"code":0}`},
-		{"tracking.intl.miui.com", "POST", "/track/key_get", nil, 200, jsonType, `{"code":0}`},
-		{"notmiui.com", "POST", "/track/v4", nil, 200, jsonType, `{}`},
-		{"sa.api.intl.miui.com", "POST", "/sa?project=x", nil, 200, jsonType, `{}`},
-		{"sa.api.intl.miui.com", "GET", "/sa.gif?data=x", nil, 200, gifType, pixel},
-		{"pixel.example", "GET", "/p", http.Header{"Accept": {"image/avif,image/webp,*/*"}}, 200, gifType, pixel},
-		{"api.mixpanel.com", "POST", "/track/?ip=1", nil, 200, "text/plain", "1"},
-		{"firebaselogging-pa.googleapis.com", "POST", "/v1/firelog/legacy/batchlog", nil, 200, jsonType, `{"nextRequestWaitMillis":900000}`},
-		{"www.google-analytics.com", "POST", "/g/collect?v=2", nil, 204, "", ""},
-		{"countly.example", "GET", "/i?app_key=1&device_id=2", nil, 200, jsonType, `{"result":"Success"}`},
-		{"snowplow.example", "GET", "/i?e=pv&x_app_key=1", nil, 200, jsonType, `{}`},
-		{"any.example", "GET", "/generate_204", nil, 204, "", ""},
-		{"any.example", "OPTIONS", "/x", nil, 204, "", ""},
-		{"app-measurement.com", "POST", "/a", http.Header{"Content-Type": {"application/x-protobuf"}}, 200, "application/x-protobuf", ""},
-	} {
-		req := httptest.NewRequest(tt.method, tt.target, nil)
-		if tt.header != nil {
-			req.Header = tt.header
-		}
-		r := s.answer(tt.name, req)
-		if r.status != tt.status || r.kind != tt.kind || string(r.body) != tt.body || r.cors != nil {
-			t.Errorf("%s %s: %d %s %q", tt.name, tt.target, r.status, r.kind, r.body)
-		}
+// TestCORS: a page of another origin gets to see what it sent for.
+func TestCORS(t *testing.T) {
+	b := build(t, nil)
+	c := b.client(t, sunk, &http.Transport{})
+	req, _ := http.NewRequest("OPTIONS", "http://"+sunk+"/track/v4", nil)
+	req.Header = http.Header{"Origin": {"https://page.example"}, "Access-Control-Request-Method": {"POST"}, "Access-Control-Request-Headers": {"x-a"}}
+	resp, err := c.Do(req)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if img, err := gif.Decode(bytes.NewReader([]byte(pixel))); err != nil || img.Bounds().Dx() != 1 || img.Bounds().Dy() != 1 {
-		t.Errorf("the pixel is no 1x1 GIF: %v", err)
+	resp.Body.Close()
+	h := resp.Header
+	if resp.StatusCode != 204 || h.Get("Access-Control-Allow-Origin") != "https://page.example" || h.Get("Access-Control-Allow-Methods") != "POST" ||
+		h.Get("Access-Control-Allow-Headers") != "x-a" || h.Get("Vary") != "Origin" {
+		t.Errorf("%d %v", resp.StatusCode, h)
 	}
-	for _, d := range drains() {
-		if d.source == "" || d.status == 0 || d.path == "" {
-			t.Errorf("%+v: incomplete", d)
+}
+
+// TestSetReplies: an owner's replies take effect while the gateway runs, on
+// HTTP/1.1 and HTTP/2 alike, and one reply's header fields never reach another.
+func TestSetReplies(t *testing.T) {
+	b := build(t, nil)
+	own, err := b.replies.Load().With("own", []byte("replies: [{name: x, hosts: ["+sunk+"], status: 200, headers: {x-own: a}, text: 'own', gzip: true}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(origin string) (string, http.Header) {
+		t.Helper()
+		req, _ := http.NewRequest("GET", "http://"+sunk+"/track", nil)
+		if origin != "" {
+			req.Header.Set("Origin", origin)
 		}
+		resp, err := b.client(t, sunk, &http.Transport{}).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, _ := io.ReadAll(resp.Body)
+		return string(got), resp.Header
+	}
+	if got, _ := ask(""); got != `{"code":0}` {
+		t.Errorf("built-in: %q", got)
+	}
+	b.SetReplies(own)
+	b.SetReplies(nil)
+	if got, h := ask("https://page.example"); got != "own" || h.Get("X-Own") != "a" || h.Get("Access-Control-Allow-Origin") == "" || !strings.Contains(strings.Join(h["Vary"], ","), "Accept-Encoding") {
+		t.Errorf("own: %q %v", got, h)
+	}
+	if _, h := ask(""); h.Get("Access-Control-Allow-Origin") != "" || h.Get("Connection") != "" {
+		t.Errorf("shared header: %v", h)
 	}
 }

@@ -27,6 +27,7 @@ import (
 	"nightlatch/policy"
 	"nightlatch/sinkhole/authority"
 	"nightlatch/sinkhole/pool"
+	"nightlatch/sinkhole/reply"
 )
 
 // Decoder is what the sinkhole asks of decoder.Decoder. Both methods must be
@@ -42,6 +43,7 @@ type Options struct {
 	CA               *CA                    // nil: HTTPS is not read, only its ClientHello; see SetCA
 	Exempt           func(name string) bool // hosts that must never be intercepted, even when sunk; nil means none
 	Decoder          Decoder                // nil: captures are recorded unread; see SetDecoder
+	Replies          *reply.Set             // what is said in place of servers; nil means [reply.Builtin]; see SetReplies
 	Recorder         journal.Recorder       // nil: captures are counted and dropped
 	Log              *slog.Logger           // troubles; nil discards them
 	Now              func() time.Time       // times of events and certificates; nil means time.Now
@@ -107,7 +109,7 @@ type Sinkhole struct {
 	memory   atomic.Int64  // bytes of samples held now
 	buffers  sync.Pool     // *[]byte of readChunk bytes
 	readers  sync.Pool     // *bufio.Reader of headMax bytes
-	drains   []drain
+	replies  atomic.Pointer[reply.Set]
 	h2       *http.Server
 	conns    atomic.Int64
 	shares   shares
@@ -156,7 +158,9 @@ func New(o Options) (*Sinkhole, error) {
 	s.folds = newFolds(s.limits.Fold)
 	s.rates = &rates{perSecond: float64(s.limits.Rate), table: map[string]*bucket{}}
 	s.decoders = make(chan struct{}, s.limits.Decoders)
-	s.drains = drains()
+	if err := s.firstReplies(); err != nil {
+		return nil, err
+	}
 	s.h2 = s.newHTTP2()
 	return s, nil
 }
