@@ -57,8 +57,36 @@ func (p *Policy) ask(w *wishes, d *Device, qname string, qtype uint16, now time.
 
 // verdict is what a rule means for a device.
 func (p *Policy) verdict(w *wishes, rule blocklists.Rule) Verdict {
-	return Verdict{Action: p.action(w, &rule), Rule: rule}
+	v := Verdict{Action: p.action(w, &rule), Rule: rule}
+	if v.Action == Deny {
+		v.Reply = reply(w, &v.Rule)
+	}
+	return v
 }
+
+// reply says how a denied name is answered: as the rule says, else its list,
+// else the device.
+func reply(w *wishes, r *blocklists.Rule) blocklists.Reply {
+	if r.Rewrite != nil {
+		switch r.Rewrite.Code {
+		case rcodeOK:
+			return blocklists.Reply{Kind: blocklists.ReplyNoData}
+		case rcodeRefused:
+			return blocklists.Reply{Kind: blocklists.ReplyRefused}
+		}
+		return blocklists.Reply{Kind: blocklists.ReplyNXDomain}
+	}
+	if r.Reply != (blocklists.Reply{}) {
+		return r.Reply
+	}
+	return w.Reply
+}
+
+// RCODEs (IANA, DNS Parameters) that have a Reply of their own.
+const (
+	rcodeOK      = 0
+	rcodeRefused = 5
+)
 
 // action says what a rule does to a name for a device.
 func (p *Policy) action(w *wishes, r *blocklists.Rule) Action {
@@ -70,13 +98,19 @@ func (p *Policy) action(w *wishes, r *blocklists.Rule) Action {
 		a = Sink
 	case blocklists.ActionDrop:
 		a = Drop
+	case blocklists.ActionObserve:
+		a = Observe
+	default:
+		if r.Reply != (blocklists.Reply{}) {
+			a = Deny // whoever says how to refuse a name wants it refused
+		}
 	}
 	switch {
 	case r.Allow:
 		return Pass
 	case r.Rewrite != nil && !r.Rewrite.Stops():
 		return Rewrite
-	case r.Rewrite != nil && a == Sink:
+	case r.Rewrite != nil && a == Sink, r.Rewrite != nil && a == Observe:
 		return Deny // the rule says how it is to be refused
 	case a == Sink && len(p.sink) == 0:
 		return Deny

@@ -107,8 +107,9 @@ func (a Action) String() string {
 // Verdict is a decision and what made it. Verdicts can be compared.
 type Verdict struct {
 	Action Action
-	Rule   blocklists.Rule // the rule that decided; Rule.List is empty when no list did
-	Reason string          // why, when no list decided: one of the reasons of this package, or a word of the tunnel
+	Rule   blocklists.Rule  // the rule that decided; Rule.List is empty when no list did
+	Reason string           // why, when no list decided: one of the reasons of this package, or a word of the tunnel
+	Reply  blocklists.Reply // names only: how a Deny is answered; never ReplyDefault then
 }
 
 // The reasons of a verdict that no list made. They are read by people, as they

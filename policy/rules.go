@@ -13,11 +13,12 @@ import (
 // value follows every list, sinks what they block, and lets flows to hard-coded
 // addresses pass.
 type Rules struct {
-	Lists   []string // short names of the lists to follow; empty means every list of the Set
-	Action  Action   // for names whose rule does not say: Sink, Deny or Drop; Pass, the zero value, means Sink
-	Literal Action   // for flows to an address the device never asked a name for: Pass, Deny or Drop
-	QUIC    Action   // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
-	Tags    []string // AdGuard's client tags of the device: device_phone, os_android, ...
+	Lists   []string         // short names of the lists to follow; empty means every list of the Set
+	Action  Action           // for names whose rule does not say: Sink, Deny or Drop; Pass, the zero value, means Sink
+	Literal Action           // for flows to an address the device never asked a name for: Pass, Deny or Drop
+	QUIC    Action           // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
+	Reply   blocklists.Reply // how names are denied whose rule and list do not say; the zero value is NXDOMAIN
+	Tags    []string         // AdGuard's client tags of the device: device_phone, os_android, ...
 }
 
 // Options is what a Policy is made from. New copies what it keeps.
@@ -80,7 +81,10 @@ func (p *Policy) wishes(r Rules) (*wishes, error) {
 	if r.Action == Pass {
 		r.Action = Sink
 	}
-	if r.Action > Drop {
+	if r.Reply == (blocklists.Reply{}) {
+		r.Reply.Kind = blocklists.ReplyNXDomain
+	}
+	if r.Action > Drop && r.Action != Observe {
 		return nil, fmt.Errorf("action %d of blocked names: want sink, deny or drop", r.Action)
 	}
 	if r.Literal == Sink || r.Literal > Drop {
