@@ -55,6 +55,9 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 		return nil, false
 	}
 	out := fastHead(b, q, a.RCode, len(a.Tail))
+	if a.Secure && (q.DO || q.AD) {
+		out[3] |= 0x20 // AD
+	}
 	out = append(out, a.Tail...)
 	if q.EDNS {
 		out = fastOPT(out, q, -1, nil)

@@ -43,7 +43,7 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 		return known, remembered
 	}
 	if f, bad := r.failures.Get(q.key, q.now); bad {
-		if ok {
+		if ok && !f.Bogus {
 			return known, outlived
 		}
 		return f, remembered
@@ -63,7 +63,7 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 	}
 	select {
 	case <-f.done:
-		if f.answer.Fail && ok {
+		if f.answer.Fail && !f.answer.Bogus && ok {
 			return known, outlived
 		}
 		return f.answer, fetched
@@ -126,13 +126,13 @@ func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answe
 	}()
 	ctx, cancel := context.WithTimeout(ctx, r.chaseLimit())
 	defer cancel()
-	reply, err := r.group.Exchange(ctx, q)
+	outward := r.outward(q)
+	reply, err := r.group.Exchange(ctx, outward)
 	if err == nil {
-		err = r.chase(ctx, q, reply.Msg)
+		err = r.chase(ctx, outward, reply.Msg)
 	}
 	if err == nil {
-		a, err = cache.Read(q.Name, q.Type, q.DO, reply.Msg, reply.Upstream, r.limits, time.Now())
-		if err == nil {
+		if a, err = r.read(ctx, q, reply); err == nil {
 			return a
 		}
 		err = fmt.Errorf("upstream %s: %w", reply.Upstream, err)
@@ -176,7 +176,8 @@ func (r *Resolver) chase(ctx context.Context, q upstream.Question, msg *dns.Msg)
 			return err
 		}
 		msg.Answer = append(msg.Answer, next.Msg.Answer...)
-		msg.Ns, msg.Extra, msg.Rcode = next.Msg.Ns, next.Msg.Extra, next.Msg.Rcode // RFC 6604 §3: that of the last name
+		msg.Ns = append(proofs(msg.Ns), next.Msg.Ns...)
+		msg.Extra, msg.Rcode = next.Msg.Extra, next.Msg.Rcode // RFC 6604 §3: that of the last name
 	}
 	if cache.Dangling(name, q.Type, msg) != "" {
 		return cache.ErrChain

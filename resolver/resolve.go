@@ -55,7 +55,7 @@ func (r *Resolver) resolve(ctx context.Context, q *query) reply {
 
 // truthful passes an answer on as it is.
 func (r *Resolver) truthful(a *cache.Answer, v policy.Verdict, how source) reply {
-	rep := reply{rcode: a.RCode, ede: a.EDE, verdict: v, shown: a.Shown, upstream: a.Upstream}
+	rep := reply{rcode: a.RCode, ede: a.EDE, secure: a.Secure, verdict: v, shown: a.Shown, upstream: a.Upstream}
 	limit := time.Duration(0)
 	switch how {
 	case fetched:
@@ -64,14 +64,16 @@ func (r *Resolver) truthful(a *cache.Answer, v policy.Verdict, how source) reply
 		rep.upstream = fromCache
 	case outlived:
 		r.counts.stale.Add(1)
-		rep.upstream, limit = fromCache, staleTTL
+		rep.upstream, limit, rep.secure = fromCache, staleTTL, false // its signatures may have ended
 		rep.ede = int(dns.ExtendedErrorCodeStaleAnswer)
 		if a.RCode == dns.RcodeNameError {
 			rep.ede = int(dns.ExtendedErrorCodeStaleNXDOMAINAnswer)
 		}
 	}
 	rep.answer, rep.authority = a.Sections(time.Now(), limit)
-	rep.text = edeText(rep.ede)
+	if rep.text = a.Why; rep.text == "" || how == outlived {
+		rep.text = edeText(rep.ede)
+	}
 	return rep
 }
 

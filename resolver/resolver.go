@@ -58,6 +58,9 @@ type Options struct {
 
 	CacheEntries  int           // 0 means 20,000
 	BlockTTL      time.Duration // of made-up answers, 0 means 10 s
+	Validation    Validation    // of answers, by DNSSEC
+	Anchors       string        // trust anchors of the root in zone file form; empty means IANA's
+	Unsigned      []string      // names that count as unsigned, with all below them (RFC 7646)
 	MinTTL        time.Duration // raises the TTLs of positive answers; 0 means as they are
 	AllowPrivate  []string      // names, with all below them, that may have private addresses
 	UpstreamStep  time.Duration // see [upstream.Options.Step]
@@ -77,6 +80,7 @@ type Resolver struct {
 	limits   cache.Limits
 	group    asker
 	names    *memory
+	trust    *trust // nil: nothing is validated
 	counts   counters
 
 	mu      sync.Mutex
@@ -131,12 +135,16 @@ func New(o Options) (*Resolver, error) {
 		return nil, fmt.Errorf("resolver: %w", err)
 	}
 	r.group = group
-	return r, nil
+	r.trust, err = r.newTrust(o)
+	return r, err
 }
 
 // Run waits for the end of ctx, then ends every upstream question and
 // connection. Queries that come later are answered SERVFAIL.
 func (r *Resolver) Run(ctx context.Context) error {
+	if r.trust != nil {
+		r.prime(ctx)
+	}
 	<-ctx.Done()
 	r.mu.Lock()
 	r.closed = true
@@ -163,7 +171,7 @@ func (r *Resolver) NameOf(d policy.Device, a netip.Addr) (name string, exact boo
 
 // counters count what Stats tells.
 type counters struct {
-	queries, fast, cached, stale, made, blocked, failed, malformed, dropped, panics atomic.Uint64
+	queries, fast, cached, stale, made, blocked, failed, malformed, dropped, bogus, panics atomic.Uint64
 }
 
 // Stats counts since the start; Cache and Upstreams are as of now.
@@ -177,6 +185,7 @@ type Stats struct {
 	Failed    uint64 // SERVFAIL
 	Malformed uint64 // FORMERR, or not a query at all
 	Dropped   uint64 // SERVFAIL because too many questions were under way
+	Bogus     uint64 // answers that were not what their owners signed
 	Panics    uint64 // queries that ended in a recovered panic: a bug, see the log
 	InFlight  int    // upstream questions under way
 	Cache     cache.Stats
@@ -192,7 +201,7 @@ func (r *Resolver) Stats() Stats {
 	return Stats{
 		Queries: c.queries.Load(), Fast: c.fast.Load(), Cached: c.cached.Load(), Stale: c.stale.Load(),
 		Made: c.made.Load(), Blocked: c.blocked.Load(), Failed: c.failed.Load(), Malformed: c.malformed.Load(),
-		Dropped: c.dropped.Load(), Panics: c.panics.Load(), InFlight: inflight,
+		Dropped: c.dropped.Load(), Bogus: c.bogus.Load(), Panics: c.panics.Load(), InFlight: inflight,
 		Cache: r.truth.Stats(), Upstreams: r.group.Status(),
 	}
 }

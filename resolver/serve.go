@@ -42,6 +42,7 @@ type reply struct {
 	ede               int    // Extended DNS Error, -1 for none
 	text              string // its text
 	silent            bool   // no answer at all
+	secure            bool   // validated
 
 	verdict  policy.Verdict
 	through  string // the CNAME target the verdict is about
@@ -137,6 +138,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 	m := &dns.Msg{Compress: true, Question: []dns.Question{{Name: q.fqdn, Qtype: q.Type, Qclass: q.Class}}}
 	m.Id, m.Response, m.RecursionAvailable = q.ID, true, true
 	m.RecursionDesired, m.CheckingDisabled = q.RD, q.CD
+	m.AuthenticatedData = rep.secure && (q.DO || q.AD) // RFC 6840 §5.8
 	m.Answer, m.Ns = rep.answer, rep.authority
 	if m.Rcode = rep.rcode; q.EDNS {
 		m.Extra = []dns.RR{options(q, rep)}

@@ -427,7 +427,9 @@ func TestUnreachableUpstreamStillFilters(t *testing.T) {
 // byAddress is a policy with one rule, about an address.
 type byAddress struct{ netip.Addr }
 
-func (byAddress) Name(policy.Device, string, uint16, time.Time) policy.Verdict { return policy.Verdict{} }
+func (byAddress) Name(policy.Device, string, uint16, time.Time) policy.Verdict {
+	return policy.Verdict{}
+}
 
 func (p byAddress) Flow(f policy.Flow, _ time.Time) policy.Verdict {
 	if f.Dst.Addr() == p.Addr && f.Name != "" {

@@ -30,6 +30,9 @@ type Answer struct {
 	TTL    time.Duration // true for so long after Stored; 0 means: for this query only
 	Fail   bool          // a remembered failure (RFC 9520), never served stale
 	EDE    int           // extended error the upstream gave or we found; -1 for none
+	Why    string        // EDE in words, where there is more to tell than the code does
+	Secure bool          // every part of it was validated (RFC 4035 §4.3)
+	Bogus  bool          // a failure that nothing older may stand in for: the answer was forged, or its zone is broken
 
 	Targets  []string     // every name the answer leads to, canonical: CNAME, DNAME, SVCB and HTTPS targets
 	Addrs    []netip.Addr // every address in it, hints of SVCB and HTTPS included

@@ -191,6 +191,9 @@ func (w *work) delegated(name string, all []*dns.DS, until time.Time) *cut {
 	if s == nil || len(s.rrs) > maxDNSKEY {
 		return w.broken(name, bogus(dns.ExtendedErrorCodeDNSKEYMissing, "%s has no keys, and its parent says it is signed", name))
 	}
+	if name == "." && len(s.sigs) > 0 {
+		w.v.offered.Store(true)
+	}
 	keys := signing(s.rrs)
 	entry := w.entry(keys, ds)
 	if len(entry) == 0 {

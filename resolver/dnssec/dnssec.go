@@ -14,10 +14,12 @@ package dnssec
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -63,6 +65,8 @@ type Validator struct {
 	opt      Options
 	negative map[string]bool
 
+	offered atomic.Bool
+
 	mu    sync.Mutex
 	known map[string]*cut
 }
@@ -77,6 +81,23 @@ func New(o Options) *Validator {
 		v.negative[dns.CanonicalName(name)] = true
 	}
 	return v
+}
+
+// Prime fetches the keys of the root and checks them with the anchors. The
+// error tells why no answer can be validated.
+func (v *Validator) Prime(ctx context.Context) error {
+	if z := v.work(ctx).zone("."); z.status != Secure {
+		return errors.New(z.fault.Reason)
+	}
+	return nil
+}
+
+// Offered tells whether signed keys of the root were ever seen, good or bad:
+// whoever is asked hands on what validation needs.
+func (v *Validator) Offered() bool { return v.offered.Load() }
+
+func (v *Validator) work(ctx context.Context) *work {
+	return &work{v: v, ctx: ctx, now: v.opt.Now(), verifies: maxVerifies, failures: maxFailures, rounds: maxRounds, asks: maxAsks}
 }
 
 // Bounds of the work that one question may cause.
@@ -101,7 +122,10 @@ type work struct {
 // sections as they came. An answer that leads over aliases is as good as its
 // weakest part.
 func (v *Validator) Validate(ctx context.Context, qname string, qtype uint16, rcode int, answer, authority []dns.RR) Result {
-	w := &work{v: v, ctx: ctx, now: v.opt.Now(), verifies: maxVerifies, failures: maxFailures, rounds: maxRounds, asks: maxAsks}
+	if qtype == dns.TypeRRSIG {
+		return insecure(-1, "") // nothing is signed by which signatures could be judged
+	}
+	w := v.work(ctx)
 	at, sets := dns.CanonicalName(qname), group(answer)
 	out := Result{EDE: -1}
 	for range maxAliases {

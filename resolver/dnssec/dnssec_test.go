@@ -332,7 +332,7 @@ func TestKeyTrap(t *testing.T) {
 		}
 	}
 	m, _ := w.ask(context.Background(), "www.nsec.test.", dns.TypeA)
-	k := &work{v: w.validator(), ctx: context.Background(), now: noon, verifies: maxVerifies, failures: maxFailures, rounds: maxRounds, asks: maxAsks}
+	k := w.validator().work(context.Background())
 	if res := k.positive(find(group(m.Answer), "www.nsec.test.", dns.TypeA), m.Ns); res.Status != Bogus {
 		t.Errorf("%v, want bogus", res.Status)
 	}
@@ -347,7 +347,7 @@ func TestHashWork(t *testing.T) {
 	w := newWorld(t, zoneSpec{name: ".", alg: dns.ED25519}, zoneSpec{name: "z.", alg: dns.ED25519, nsec3: true, iter: maxIterations, records: hosts})
 	name := strings.Repeat("a.", 100) + "z."
 	m, _ := w.ask(context.Background(), name, dns.TypeA)
-	k := &work{v: w.validator(), ctx: context.Background(), now: noon, verifies: maxVerifies, failures: maxFailures, rounds: maxRounds, asks: maxAsks}
+	k := w.validator().work(context.Background())
 	if res := k.denied(name, dns.TypeA, m.Rcode, m.Ns); res.Status == Secure || k.rounds < 0 || k.rounds > maxIterations {
 		t.Errorf("%v with %d rounds left; want the bound to be met", res.Status, k.rounds)
 	}

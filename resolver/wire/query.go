@@ -21,7 +21,8 @@ const (
 	classIN     = 1
 	flagQR      = 0x80 // third octet
 	flagRD      = 0x01
-	flagCD      = 0x10 // fourth octet
+	flagAD      = 0x20 // fourth octet
+	flagCD      = 0x10
 	opcodeMask  = 0x78
 	opcodeQuery = 0
 )
@@ -52,6 +53,7 @@ type Query struct {
 	Size    int // UDP payload size the client takes: 512 without EDNS (RFC 6891 §6.2.3)
 	Version uint8
 	DO      bool
+	AD      bool // the client wants to hear of authentic data (RFC 6840 §5.7)
 }
 
 // Parse reads one query strictly: one question, nothing in the answer and
@@ -70,7 +72,7 @@ func Parse(b []byte) (q Query, f Fault) {
 	if len(b) < HeaderLen {
 		return q, FormErr
 	}
-	q.CD = b[3]&flagCD != 0
+	q.AD, q.CD = b[3]&flagAD != 0, b[3]&flagCD != 0
 	if q.Opcode != opcodeQuery {
 		return q, NotImp
 	}
