@@ -59,10 +59,10 @@ func (p *peel) structured(data []byte) bool {
 
 func looksStructure(data []byte) bool {
 	_, _, ok := codec.UTF16(data)
-	return ok || walk.LooksProtobuf(data) || walk.LooksMsgPack(data) || walk.LooksCBOR(data) || walk.LooksThrift(data)
+	return ok || walk.LooksProtobuf(data) || walk.LooksMsgPack(data) || walk.LooksCBOR(data) || walk.LooksThrift(data) || walk.LooksJCE(data)
 }
 
-// structure walks protobuf, Thrift, MessagePack and CBOR. More than one may
+// structure walks protobuf, Thrift, JCE, MessagePack and CBOR. More than one may
 // fit; all that fit are walked.
 func (p *peel) structure(data []byte, at *walk.Step) bool {
 	if !p.budget.Take(4 * len(data)) {
@@ -75,6 +75,7 @@ func (p *peel) structure(data []byte, at *walk.Step) bool {
 		walk  func([]byte, *walk.Step, walk.Visitor) walk.End
 	}{
 		{"thrift_compact", walk.LooksThrift, walk.Thrift},
+		{"jce", walk.LooksJCE, walk.JCE},
 		{"protobuf", walk.LooksProtobuf, walk.Protobuf},
 		{"cbor", walk.LooksCBOR, walk.CBOR},
 		{"msgpack", walk.LooksMsgPack, walk.MsgPack},
@@ -109,7 +110,7 @@ func (p *peel) binaryLeaf(l walk.Leaf) {
 // framings are the ways to put a length in front of a message: gRPC (a flag
 // and 32 bits), plain 32 bits of either order, protobuf's delimited messages.
 func framings() []framing {
-	return []framing{{"grpc", 1, be32}, {"frames", 0, be32}, {"frames", 0, le32}, {"delimited", 0, varint}}
+	return []framing{{"grpc", 1, be32}, {"frames", 0, be32}, {"frames", 0, be32all}, {"frames", 0, le32}, {"delimited", 0, varint}}
 }
 
 type framing struct {
@@ -151,6 +152,10 @@ func (p *peel) looksFramed(data []byte) bool {
 }
 
 func be32(p []byte) (int, int) { return int(binary.BigEndian.Uint32(p)), 4 }
+
+// be32all is a length that counts its own four bytes, as JCE packets have it.
+func be32all(p []byte) (int, int) { return int(binary.BigEndian.Uint32(p)) - 4, 4 }
+
 func le32(p []byte) (int, int) { return int(binary.LittleEndian.Uint32(p)), 4 }
 
 func varint(p []byte) (int, int) {

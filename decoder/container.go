@@ -30,6 +30,15 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 		p.keep(step, data)
 		p.strings(data, at)
 		return true
+	case walk.IsBPlist(data):
+		step := at.Begin("bplist")
+		if end := walk.BPlist(data, step, p.leaf); end.TooDeep {
+			p.flag("too-deep")
+		} else if !end.OK {
+			p.strings(data, at)
+		}
+		p.keep(step, data)
+		return true
 	case isTLS(data):
 		p.flag("tls")
 		if name := sni(data); name != "" {

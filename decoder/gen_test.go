@@ -227,9 +227,10 @@ var structures = []struct {
 		return []byte(strings.Join(out, "&"))
 	}},
 	{"form brackets", true, func(m *maker, f []planted) []byte {
+		ctx := pickOne(m, "ctx", "data", "events[0]")
 		var out []string
 		for _, x := range f {
-			out = append(out, url.QueryEscape("device["+x.name+"]")+"="+url.QueryEscape(x.value))
+			out = append(out, url.QueryEscape(ctx+"["+x.name+"]")+"="+url.QueryEscape(x.value))
 		}
 		return []byte(strings.Join(out, "&"))
 	}},
@@ -308,6 +309,16 @@ var structures = []struct {
 		}
 		return append(out, 0)
 	}},
+	{"jce", false, func(m *maker, f []planted) []byte {
+		out := join([]byte{0x10, 3}, jceField(2, "com.shop.app"))
+		return join(out, []byte{0x68, 0x00, byte(len(f))}, func() (out []byte) {
+			for _, x := range f {
+				out = append(append(out, jceField(0, x.name)...), jceField(1, x.value)...)
+			}
+			return out
+		}())
+	}},
+	{"bplist", false, func(m *maker, f []planted) []byte { return bplistOf(f) }},
 	{"avro", false, func(m *maker, f []planted) []byte { return m.avro(f) }},
 }
 
@@ -323,6 +334,49 @@ func (m *maker) cbor(f []planted) []byte {
 	out := []byte{0xa2, 0x61, 'v', 0x1a, 0, 1, 2, 3, 0x64, 'd', 'a', 't', 'a', 0xb8, byte(len(f))}
 	for _, x := range f {
 		out = append(append(out, cb(x.name)...), cb(x.value)...)
+	}
+	return out
+}
+
+// jceField writes a text field.
+func jceField(tag int, v string) []byte {
+	if len(v) < 256 {
+		return append([]byte{byte(tag)<<4 | 6, byte(len(v))}, v...)
+	}
+	return append(binary.BigEndian.AppendUint32([]byte{byte(tag)<<4 | 7}, uint32(len(v))), v...)
+}
+
+// bplistOf writes a binary property list: a dictionary of texts.
+func bplistOf(f []planted) []byte {
+	text := func(s string) []byte {
+		if len(s) < 15 {
+			return append([]byte{0x50 | byte(len(s))}, s...)
+		}
+		return append([]byte{0x5f, 0x11, byte(len(s) >> 8), byte(len(s))}, s...)
+	}
+	top := []byte{0xdf, 0x10, byte(len(f))}
+	for i := range f {
+		top = append(top, byte(1+i))
+	}
+	for i := range f {
+		top = append(top, byte(1+len(f)+i))
+	}
+	objects := [][]byte{top}
+	for _, x := range f {
+		objects = append(objects, text(x.name))
+	}
+	for _, x := range f {
+		objects = append(objects, text(x.value))
+	}
+	out, table := []byte("bplist00"), []byte(nil)
+	for _, o := range objects {
+		table = binary.BigEndian.AppendUint16(table, uint16(len(out)))
+		out = append(out, o...)
+	}
+	at := len(out)
+	out = append(append(out, table...), 0, 0, 0, 0, 0, 0, 2, 1)
+	for _, n := range []int{len(objects), 0, at} {
+		out = binary.BigEndian.AppendUint64(out, uint64(n))
 	}
 	return out
 }
@@ -390,6 +444,10 @@ var wrappers = []struct {
 		return join(pb(1, uint64(m.IntN(9999))), pb(2, "sdk-"+m.word()), pb(1+m.IntN(30), string(p)), pb(7, "com."+m.word()+".app"))
 	}},
 	{"u32 frame", '*', 'b', func(m *maker, p []byte) []byte { return join(binary.BigEndian.AppendUint32(nil, uint32(len(p))), p) }},
+	{"jce packet", '*', 'b', func(m *maker, p []byte) []byte {
+		body := join([]byte{0x10, 3, 0x2c, 0x3c, 0x40, 9}, jceField(5, "stat."+m.word()), jceField(6, "report"), []byte{0x7d, 0x00, 0x02}, binary.BigEndian.AppendUint32(nil, uint32(len(p))), p, []byte{0x8c})
+		return append(binary.BigEndian.AppendUint32(nil, uint32(len(body)+4)), body...)
+	}},
 	{"msgpack bin", '*', 'b', func(m *maker, p []byte) []byte {
 		return join([]byte{0x82, 0xa4, 't', 'y', 'p', 'e', 0xa5, 'b', 'a', 't', 'c', 'h', 0xa4, 'd', 'a', 't', 'a', 0xc6}, binary.BigEndian.AppendUint32(nil, uint32(len(p))), p)
 	}},

@@ -161,7 +161,7 @@ func (f *finder) address(fd *field) {
 // profile judges what describes the phone without telling it from its like.
 func (f *finder) profile(fd *field) {
 	header := fd.source == "header"
-	name := strings.ToLower(fd.name)
+	name := strings.ToLower(lastOf(fd.name))
 	switch {
 	case fd.kind == "model" && modelName(fd.value):
 		c := Likely

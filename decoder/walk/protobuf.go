@@ -100,11 +100,17 @@ func protoText(p []byte, depth int) int {
 			} else {
 				n += len(f.bytes)
 			}
-		case len(f.bytes) >= 4 && (codec.Printable(f.bytes) || codec.IsUTF16(f.bytes) || LooksMsgPack(f.bytes) || LooksCBOR(f.bytes)):
+		case len(f.bytes) >= 4 && (codec.Printable(f.bytes) || structured(f.bytes)):
 			n += len(f.bytes)
 		}
 	}
 	return n
+}
+
+// structured reports a field that is something else than text or protobuf.
+func structured(p []byte) bool {
+	return codec.IsUTF16(p) || LooksMsgPack(p) || LooksCBOR(p) || LooksThrift(p) || LooksJCE(p) ||
+		len(p) >= 12 && int64(binary.BigEndian.Uint32(p)) == int64(len(p)-4)
 }
 
 // nestedProto tells a message inside a message from a text. A text may happen

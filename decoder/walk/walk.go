@@ -1,5 +1,5 @@
 // Package walk reads structures: JSON, forms, multipart, protobuf without a
-// schema, CBOR, MessagePack, Thrift, XML and lines. Every walker hands the
+// schema, CBOR, MessagePack, Thrift, JCE, Avro, XML and property lists. Every walker hands the
 // leaves it meets to a [Visitor] and allocates nothing by a length the input
 // only declares. None panics, and none recurses deeper than its bound.
 package walk
@@ -89,7 +89,7 @@ func (s *Step) String() string {
 // writePart writes one step inside a codec: JSON pointers begin with a slash,
 // field numbers are joined by dots.
 func writePart(b *strings.Builder, p *Step, codec string, first bool) {
-	dotted := codec == "protobuf" || codec == "thrift_compact"
+	dotted := codec == "protobuf" || codec == "thrift_compact" || codec == "jce"
 	switch {
 	case first && !dotted && pointer(codec):
 		b.WriteString(":/")
@@ -117,7 +117,7 @@ func writePart(b *strings.Builder, p *Step, codec string, first bool) {
 
 func pointer(codec string) bool {
 	switch codec {
-	case "json", "cbor", "msgpack", "xml", "avro":
+	case "json", "cbor", "msgpack", "xml", "avro", "bplist":
 		return true
 	}
 	return false

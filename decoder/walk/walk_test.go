@@ -110,9 +110,11 @@ func FuzzWalk(f *testing.F) {
 		"--bd\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n1\r\n--bd--", "<a b='c'>d</a>", "Obj\x01\x02\x16avro.schema\x10\"string\"\x000123456789abcdef\x02\x04\x02x0123456789abcdef"} {
 		f.Add([]byte(s))
 	}
+	f.Add([]byte("\x00\x05\x26\x05hello\x38\x00\x01\x06\x04imei\x16\x01x\x49\x00\x02\x06\x01a\x00\x07\x5a\x06\x02in\x0b\x6d\x00\x00\x03abc\x7c"))
+	f.Add(append([]byte("bplist00\xd1\x01\x02\x51a\x51b\x08\x0b\x0d\x00\x00\x00\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 15))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for name, run := range map[string]func([]byte, *Step, Visitor) End{"json": JSON, "form": Form, "protobuf": Protobuf, "msgpack": MsgPack, "cbor": CBOR,
-			"thrift_compact": Thrift, "multipart": Multipart, "xml": XML,
+			"thrift_compact": Thrift, "multipart": Multipart, "xml": XML, "jce": JCE, "bplist": BPlist,
 			"avro": func(p []byte, at *Step, v Visitor) End {
 				return Avro(p, at, &codec.Budget{Inflate: 1 << 16, Work: 1 << 20}, v)
 			}} {
