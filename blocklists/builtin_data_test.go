@@ -26,6 +26,9 @@ func builtinFiles(t *testing.T) map[string]*List {
 	}
 	out := map[string]*List{}
 	for _, f := range files {
+		if f.IsDir() {
+			continue
+		}
 		text, err := builtin.Open(path.Join("builtin", f.Name()))
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ func NeverBlock() (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blocklists: the built-in never-block names: %w", err)
 	}
-	l, err := parse(Source{Name: neverBlock, Format: Native}, "builtin/"+neverBlock+".yaml", "", bytes.NewReader(text))
+	l, err := parse(Source{Name: neverBlock, Format: Native}, "builtin/"+neverBlock+".yaml", nil, bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}

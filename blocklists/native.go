@@ -3,7 +3,6 @@ package blocklists
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"nightlatch/blocklists/native"
 	"nightlatch/blocklists/syntax"
@@ -23,17 +22,9 @@ func (p *parser) readNative(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	opts := native.Options{File: p.file, Emit: p.native}
+	opts := native.Options{File: p.file, Open: p.opener, Emit: p.native}
 	if p.src.Match != nil && *p.src.Match == Exact {
 		opts.Scope = syntax.Exact
-	}
-	if p.folder != "" {
-		root, err := os.OpenRoot(p.folder) // an included file cannot lead out of the folder
-		if err != nil {
-			return err
-		}
-		defer root.Close()
-		opts.Open = func(name string) (io.ReadCloser, error) { return root.Open(name) }
 	}
 	l, err := native.Read(text, opts)
 	if err != nil {

@@ -33,7 +33,7 @@ var errNotList = errors.New("not a list")
 type parser struct {
 	src    Source
 	file   string // how messages call the list
-	folder string // where included files are; empty when the list is no file
+	opener opener // opens the files it includes; nil when the list is no file
 	list   *List
 	report *Report
 	builder
@@ -50,7 +50,7 @@ type parser struct {
 // page, a binary, YAML that is broken (a [*SyntaxError] with line and column), or
 // larger than its bound. Compressed (gzip) lists are told by their content.
 func Parse(src Source, r io.Reader) (*List, error) {
-	return parse(src, src.Name, "", r)
+	return parse(src, src.Name, nil, r)
 }
 
 // ParseFile is Parse for a file; messages name the file.
@@ -60,13 +60,28 @@ func ParseFile(src Source, path string) (*List, error) {
 		return nil, fmt.Errorf("blocklists: %w", err)
 	}
 	defer f.Close()
-	return parse(src, path, filepath.Dir(path), f)
+	return parse(src, path, inFolder(filepath.Dir(path)), f)
 }
 
-func parse(src Source, file, folder string, r io.Reader) (*List, error) {
+// opener opens a file that a list includes.
+type opener func(name string) (io.ReadCloser, error)
+
+// inFolder opens files of a folder; no name and no link leads out of it.
+func inFolder(folder string) opener {
+	return func(name string) (io.ReadCloser, error) {
+		root, err := os.OpenRoot(folder)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close() // the file stays open
+		return root.Open(name)
+	}
+}
+
+func parse(src Source, file string, open opener, r io.Reader) (*List, error) {
 	src.Own = src.Own || src.Overlay
 	list := &List{Name: src.Name, Title: src.Name, Owner: src.Owner, About: src.About, Own: src.Own, Overlay: src.Overlay, Reply: src.Reply}
-	p := &parser{src: src, file: file, folder: folder, list: list, report: &list.Report}
+	p := &parser{src: src, file: file, opener: open, list: list, report: &list.Report}
 	if err := p.read(r); err != nil {
 		var at *SyntaxError
 		if errors.As(err, &at) {
