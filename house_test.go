@@ -22,6 +22,7 @@ import (
 // stands just below its parent: its parent and everything above may use it.
 var floors = map[string]int{
 	"config":         1,
+	"hello":          1, // first messages of TLS and QUIC: tunnel and sinkhole, which are siblings, both read them
 	"blocklists":     2,
 	"policy":         3,
 	"decoder":        3,

@@ -3,7 +3,7 @@ package sinkhole
 import (
 	"bytes"
 
-	"nightlatch/sinkhole/clienthello"
+	"nightlatch/hello/clienthello"
 )
 
 // speaks is what the first bytes of a connection look like.

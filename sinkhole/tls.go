@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"nightlatch/journal"
-	"nightlatch/sinkhole/clienthello"
+	"nightlatch/hello/clienthello"
 )
 
 // Outcomes of a TLS connection, as journal.TLS.Outcome tells them.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"nightlatch/sinkhole/authority"
-	"nightlatch/sinkhole/clienthello"
+	"nightlatch/hello/clienthello"
 )
 
 func newCA(tb testing.TB) (*CA, *x509.CertPool) {

@@ -22,6 +22,9 @@ func (h *Hello) JA4() string {
 	return h.ja4Head() + "_" + hash12(ciphers) + "_" + hash12(exts)
 }
 
+// JA4QUIC is JA4 for a ClientHello that came over QUIC.
+func (h *Hello) JA4QUIC() string { return "q" + h.JA4()[1:] }
+
 // JA4Raw is the same fingerprint with the lists in place of their hashes.
 func (h *Hello) JA4Raw() string {
 	ciphers, exts := h.ja4Lists()

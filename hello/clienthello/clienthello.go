@@ -35,13 +35,13 @@ const (
 
 var (
 	// ErrShort: the bytes are the beginning of a ClientHello, more are needed.
-	ErrShort = errors.New("sinkhole: clienthello: incomplete")
+	ErrShort = errors.New("clienthello: incomplete")
 
 	// ErrNotTLS: the bytes do not begin a TLS handshake.
-	ErrNotTLS = errors.New("sinkhole: clienthello: not a TLS handshake")
+	ErrNotTLS = errors.New("clienthello: not a TLS handshake")
 
 	// ErrMalformed: a TLS handshake begins, but the ClientHello breaks its own lengths.
-	ErrMalformed = errors.New("sinkhole: clienthello: malformed")
+	ErrMalformed = errors.New("clienthello: malformed")
 )
 
 // Hello is what a ClientHello says. Lists are in the client's order and hold
