@@ -84,10 +84,12 @@ func (n Network) explain(ctx context.Context, resp *http.Response, done int64, e
 	switch cause := context.Cause(ctx); {
 	case errors.As(err, &f):
 		return err
-	case cause != nil:
-		return netFailure(ctx, host, err)
 	case errors.Is(err, errDisk):
 		return err
+	case cause != nil:
+		return netFailure(ctx, host, err)
+	case errors.Is(err, errWire), errors.Is(err, errText):
+		return lasting("%s: %w", host, err)
 	case errors.Is(err, io.ErrUnexpectedEOF) && resp.ContentLength > done:
 		return failed("%s: it ended after %d of %d bytes", host, done, resp.ContentLength)
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -6,10 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -278,9 +280,20 @@ func netFailure(ctx context.Context, host string, err error) error {
 	case errors.Is(err, errStalled), errors.Is(err, errSlow):
 		return failed("%s: %w", host, err)
 	case isTimeout(err):
-		return failed("%s does not answer", host)
+		return failed("%s does not answer in time", host)
+	case errors.Is(err, io.EOF):
+		return failed("%s closed the connection without an answer", host)
+	case strings.Contains(err.Error(), hostOnly(host)):
+		return failed("%w", err)
 	}
-	return failed("%w", err)
+	return failed("%s: %w", host, rootCause(err))
+}
+
+func hostOnly(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		return h
+	}
+	return host
 }
 
 func isTimeout(err error) bool {
@@ -303,9 +316,9 @@ func rootCause(err error) error {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	var call interface{ Unwrap() error }
-	for errors.As(err, &call) && call.Unwrap() != nil && !errors.Is(err, errPrivate) {
-		err = call.Unwrap()
+	var call *os.SyscallError
+	if errors.As(err, &call) {
+		err = call.Err
 	}
 	return rootURL(err)
 }

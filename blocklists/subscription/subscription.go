@@ -95,7 +95,18 @@ func (s *Store) Update(ctx context.Context, sub Subscription, progress func(done
 			after.Attempt.NotBefore = f.NotBefore
 		}
 	}
-	return Change{before, after}, errors.Join(err, s.save(sub.Name, after))
+	if kept := s.save(sub.Name, after); kept != nil {
+		err = both(err, kept)
+	}
+	return Change{before, after}, err
+}
+
+// both joins two errors in one line.
+func both(a, b error) error {
+	if a == nil {
+		return b
+	}
+	return fmt.Errorf("%w; and %w", a, b)
 }
 
 // refresh makes one attempt and says in st what came of it, unless it failed.
