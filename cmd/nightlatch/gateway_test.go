@@ -98,7 +98,7 @@ func (h *house) start(cancel func()) {
 	ctx, stop := context.WithCancel(h.ctx)
 	done := make(chan error, 1)
 	go func() {
-		done <- h.run(ctx, room{"dashboard", servePages(h.dashboard.Handler(), pages)}, room{"watch", h.watch})
+		done <- h.run(ctx, room{"dashboard", servePages(h.canaries.Page(h.dashboard.Handler(), h.deviceAt), pages)}, room{"watch", h.watch})
 	}()
 	h.end = sync.OnceValue(func() error {
 		stop()

@@ -29,6 +29,9 @@ func (g *gateway) reload() error {
 	next.Config = inForce(g.settings.Config, next.Config)
 	p, err := next.Policy()
 	if err == nil {
+		err = g.lookFor(next)
+	}
+	if err == nil {
 		err = g.tunnel.SetPeers(peers(next))
 	}
 	if err != nil {

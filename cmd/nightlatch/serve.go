@@ -16,10 +16,10 @@ import (
 	"time"
 
 	"nightlatch/blocklists"
+	"nightlatch/cmd/nightlatch/canary/watch"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
 	"nightlatch/dashboard"
-	"nightlatch/decoder"
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver"
@@ -41,6 +41,7 @@ type gateway struct {
 	log       *slog.Logger
 	policy    policy.Current
 	journal   *journal.Journal
+	canaries  *watch.Watcher // before the journal: it takes the planted values out
 	resolver  *resolver.Resolver
 	sinkhole  *sinkhole.Sinkhole
 	tunnel    *tunnel.Tunnel
@@ -65,10 +66,14 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	}
 	g.policy.Store(p)
 
+	marks, err := s.Home.MarkKey()
+	if err != nil {
+		return nil, err
+	}
 	g.journal, err = journal.Open(ctx, journal.Options{
 		Path: config.Resolve(s.Home.Dir, cfg.Journal.File), Driver: "sqlite",
 		Retention: time.Duration(cfg.Journal.Retention), MaxBytes: int64(cfg.Journal.MaxSize),
-		Mask: cfg.Journal.Mask, KeepSamples: cfg.Sinkhole.KeepSamples, OwnerOf: g.ownerOf, Log: log,
+		Mask: cfg.Journal.Mask, MarkKey: marks, KeepSamples: cfg.Sinkhole.KeepSamples, OwnerOf: g.ownerOf, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -79,10 +84,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		}
 	}()
 
-	dec, err := decoder.New(decoder.Options{Known: s.Known})
-	if err != nil {
-		return nil, err
-	}
+	g.canaries = watch.New(g.journal, nil)
 	ca, err := loadCA(s)
 	if err != nil {
 		return nil, err
@@ -94,9 +96,13 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	}
 	g.sinkhole, err = sinkhole.New(sinkhole.Options{
 		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, CA: ca, Exempt: guard.Protects,
-		Decoder: dec, Recorder: g.journal, KeepSamples: cfg.Sinkhole.KeepSamples, Log: log,
+		Recorder: g.canaries, KeepSamples: cfg.Sinkhole.KeepSamples, Log: log,
 	})
 	if err != nil {
+		return nil, err
+	}
+
+	if err := g.lookFor(s); err != nil {
 		return nil, err
 	}
 
@@ -105,8 +111,8 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	g.resolver, err = resolver.New(resolver.Options{
-		Policy: &g.policy, Recorder: g.journal, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
-		SinkAddr: g.sinkhole.Addr, Local: localNames(s), CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
+		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
+		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Log: log,
 	})
 	if err != nil {
@@ -118,7 +124,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		Prefixes:     []netip.Prefix{cfg.Tunnel.Network4, cfg.Tunnel.Network6},
 		SinkPrefixes: []netip.Prefix{cfg.Sinkhole.Network4, cfg.Sinkhole.Network6},
 		GuardAllow:   append(w.guardAllow, cfg.Tunnel.AllowLAN...),
-		Peers:        peers(s), Policy: &g.policy, Recorder: g.journal, Log: log,
+		Peers:        peers(s), Policy: &g.policy, Recorder: g.canaries, Log: log,
 		Handlers: tunnel.Handlers{
 			DNS: g.resolver.ServeDNS, DNSNow: g.resolver.ServeNow, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
 			Dial: w.dial, ListenPacket: w.listenPacket,
@@ -148,11 +154,12 @@ func (g *gateway) ownerOf(list string) string {
 // localName is where a phone finds the dashboard.
 const localName = "nightlatch.internal"
 
-// localNames answers the gateway's own names.
-func localNames(s *home.Settings) func(string) []netip.Addr {
+// localNames answers the gateway's own names: the page's, and those of canaries.
+func (g *gateway) localNames() func(string) []netip.Addr {
+	addrs := g.settings.Config.Tunnel.Gateway()
 	return func(qname string) []netip.Addr {
-		if strings.EqualFold(strings.TrimSuffix(qname, "."), localName) {
-			return s.Config.Tunnel.Gateway()
+		if strings.EqualFold(strings.TrimSuffix(qname, "."), localName) || g.canaries.Host(qname) {
+			return addrs
 		}
 		return nil
 	}

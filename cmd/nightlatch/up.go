@@ -89,7 +89,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		a.Say("warning: %s", b.Err)
 	}
 	rooms := []room{
-		{"dashboard", servePages(g.dashboard.Handler(), pages)},
+		{"dashboard", servePages(g.canaries.Page(g.dashboard.Handler(), g.deviceAt), pages)},
 		{"control", servePages(g.controlHandler(), []net.Listener{control})},
 		{"watch", g.watch},
 	}

@@ -18,8 +18,6 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
-
-	"nightlatch/config"
 )
 
 const (
@@ -181,48 +179,35 @@ func Marshal(list []Canary) ([]byte, error) {
 	return append([]byte("# Written by nightlatch; change it with: nightlatch canary\n"), text...), nil
 }
 
-// Add puts a canary into the file, under the next number, and gives it back.
-// Canaries that are over make room.
-func Add(path string, now time.Time, make func(n int) (Canary, error)) (Canary, error) {
-	list, err := Load(path)
-	if err != nil {
-		return Canary{}, err
-	}
+// Add puts another canary, made for the number it is given, at the end of a
+// list. Those that are over make room when there are too many.
+func Add(list []Canary, now time.Time, make func(n int) (Canary, error)) ([]Canary, error) {
 	n := 1
 	for _, c := range list {
 		n = max(n, c.N+1)
 	}
-	list = slices.DeleteFunc(list, func(c Canary) bool { return len(list) >= Max && !c.Alive(now) })
+	list = slices.Clone(list)
 	if len(list) >= Max {
-		return Canary{}, fmt.Errorf("there are %d canaries already; remove one: nightlatch canary remove N", len(list))
+		list = slices.DeleteFunc(list, func(c Canary) bool { return !c.Alive(now) })
+	}
+	if len(list) >= Max {
+		return nil, fmt.Errorf("there are %d canaries already; remove one: nightlatch canary remove N", len(list))
 	}
 	c, err := make(n)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	if len(c.Note) > maxNote {
-		return c, fmt.Errorf("the note is longer than %d bytes", maxNote)
+		return nil, fmt.Errorf("the note is longer than %d bytes", maxNote)
 	}
-	return c, save(path, append(list, c))
+	return append(list, c), nil
 }
 
-// Remove takes a canary out of the file.
-func Remove(path string, n int) error {
-	list, err := Load(path)
-	if err != nil {
-		return err
-	}
+// Remove takes a canary out of a list.
+func Remove(list []Canary, n int) ([]Canary, error) {
 	left := slices.DeleteFunc(slices.Clone(list), func(c Canary) bool { return c.N == n })
 	if len(left) == len(list) {
-		return fmt.Errorf("there is no canary %d", n)
+		return nil, fmt.Errorf("there is no canary %d", n)
 	}
-	return save(path, left)
-}
-
-func save(path string, list []Canary) error {
-	text, err := Marshal(list)
-	if err != nil {
-		return err
-	}
-	return config.WriteFile(path, text, 0o600)
+	return left, nil
 }

@@ -3,6 +3,7 @@ package canaries
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,40 +38,51 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "canaries.yaml")
+func TestList(t *testing.T) {
 	now := time.Now()
-	add := func() (Canary, error) {
-		return Add(path, now, func(n int) (Canary, error) { return New(n, "", now) })
+	var list []Canary
+	add := func() (err error) {
+		more, err := Add(list, now, func(n int) (Canary, error) { return New(n, "", now) })
+		if err == nil {
+			list = more
+		}
+		return err
 	}
 	for want := 1; want <= Max; want++ {
-		c, err := add()
-		if err != nil || c.N != want {
-			t.Fatalf("canary %d: %+v, %v", want, c, err)
+		if err := add(); err != nil || list[len(list)-1].N != want {
+			t.Fatalf("canary %d: %v", want, err)
 		}
 	}
-	if _, err := add(); err == nil || !strings.Contains(err.Error(), "canary remove") {
+	if err := add(); err == nil || !strings.Contains(err.Error(), "canary remove") {
 		t.Errorf("one too many: %v", err)
 	}
-	if err := Remove(path, 3); err != nil {
+	left, err := Remove(list, 3)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(path, 3); err == nil {
+	list = left
+	if _, err := Remove(list, 3); err == nil {
 		t.Error("removed twice")
 	}
-	if c, err := add(); err != nil || c.N != Max+1 {
-		t.Errorf("%+v, %v", c, err)
+	if err := add(); err != nil || list[len(list)-1].N != Max+1 {
+		t.Errorf("%v", err)
 	}
-	st, err := os.Stat(path)
-	if err != nil || st.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v, %v", st.Mode(), err)
+	path := filepath.Join(t.TempDir(), "canaries.yaml")
+	text, err := Marshal(list)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o600)
 	}
-	list, err := Load(path)
-	if err != nil || len(list) != Max {
-		t.Errorf("%d canaries, %v", len(list), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := Load(path); err != nil || !reflect.DeepEqual(back, list) {
+		t.Errorf("%d canaries came back, %v", len(back), err)
+	}
+	if none, err := Load(path + ".absent"); err != nil || none != nil {
+		t.Errorf("%v, %v", none, err)
 	}
 	now = now.Add(Life)
-	if _, err := add(); err != nil {
+	if err := add(); err != nil {
 		t.Errorf("those that are over do not make room: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"nightlatch/blocklists"
 	"nightlatch/config"
+	"nightlatch/config/canaries"
 	"nightlatch/decoder"
 	"nightlatch/policy"
 )
@@ -25,6 +26,8 @@ type Settings struct {
 	Key     config.Key          // the server's private key
 	Known   map[string][]string // the owner's own identifiers
 	Lists   Lists
+
+	Canaries []canaries.Canary // planted values
 }
 
 // Load reads and checks every file of a home. Broken lists do not fail it:
@@ -37,26 +40,23 @@ func (h Home) Load() (*Settings, error) {
 	if s.Key, err = h.ServerKey(s.Config); err != nil {
 		return nil, err
 	}
-	if s.Known, err = h.loadKnown(s.Config); err != nil {
-		return nil, err
-	}
 	s.Lists, err = loadLists(s.Config, h.Dir, nil)
 	return s, err
 }
 
-// Again reads config, devices and lists anew. A list that is broken now keeps
-// its last good version; keys and known values stay as they are.
+// Again reads config, devices, known values, canaries and lists anew. A list
+// that is broken now keeps its last good version; the key stays as it is.
 func (s *Settings) Again() (*Settings, error) {
 	next, err := s.Home.files()
 	if err != nil {
 		return nil, err
 	}
-	next.Key, next.Known = s.Key, s.Known
+	next.Key = s.Key
 	next.Lists, err = loadLists(next.Config, s.Home.Dir, &s.Lists)
 	return next, err
 }
 
-// files reads config and devices.
+// files reads config, devices, known values and canaries.
 func (h Home) files() (*Settings, error) {
 	s := &Settings{Home: h}
 	var err error
@@ -64,6 +64,12 @@ func (h Home) files() (*Settings, error) {
 		return nil, err
 	}
 	if s.Devices, err = config.LoadDevices(h.DevicesDir()); err != nil {
+		return nil, err
+	}
+	if s.Known, err = h.loadKnown(s.Config); err != nil {
+		return nil, err
+	}
+	if s.Canaries, err = canaries.Load(h.CanariesFile()); err != nil {
 		return nil, err
 	}
 	return s, config.CheckDevices(&s.Config.Tunnel, s.Devices)

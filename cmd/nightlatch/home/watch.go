@@ -15,12 +15,15 @@ const (
 	canariesFile = "canaries.yaml" // planted values
 )
 
+// CanariesFile holds the planted values.
+func (h Home) CanariesFile() string { return h.Path(canariesFile) }
+
 // Watched gives every file whose change a running gateway takes over, whether
 // it is there or not: the config, devices, lists with all they include, what
 // commands write, and what the sinkhole works with.
 func (s *Settings) Watched() []string {
 	h, cfg := s.Home, s.Config
-	out := []string{h.ConfigFile(), h.Path(overlayFile), h.Path(pausesFile), h.Path(canariesFile)}
+	out := []string{h.ConfigFile(), h.Path(overlayFile), h.Path(pausesFile), h.CanariesFile()}
 	if p := cfg.Sinkhole.Known.Path(h.Dir); p != "" {
 		out = append(out, p)
 	}
