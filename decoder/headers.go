@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"nightlatch/decoder/codec"
 	"nightlatch/decoder/walk"
 )
 
@@ -43,7 +44,8 @@ func (p *peel) cookies(v string) {
 	for n, pair := range strings.Split(v, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
 		if value != "" && n < walk.MaxPairs {
-			p.leaf(walk.Leaf{At: source("cookie").Child(name, -1), Value: []byte(value)})
+			plain, _ := codec.Percent([]byte(value))
+			p.leaf(walk.Leaf{At: source("cookie").Child(name, -1), Value: plain})
 		}
 	}
 }

@@ -24,7 +24,7 @@ func (p *peel) address(data []byte, at *walk.Step) bool {
 		return ok
 	case data[0] == '?' && walk.LooksForm(data[1:]):
 		return p.query(data[1:], at)
-	case bytes.HasPrefix(data, []byte("http://")) || bytes.HasPrefix(data, []byte("https://")):
+	case webAddress(data):
 		if _, query, ok := bytes.Cut(data, []byte("?")); ok && !bytes.ContainsAny(data, " \n") {
 			query, _, _ = bytes.Cut(query, []byte("#"))
 			p.query(query, at)
@@ -32,6 +32,10 @@ func (p *peel) address(data []byte, at *walk.Step) bool {
 		return true
 	}
 	return false
+}
+
+func webAddress(data []byte) bool {
+	return bytes.HasPrefix(data, []byte("http://")) || bytes.HasPrefix(data, []byte("https://"))
 }
 
 func (p *peel) query(data []byte, at *walk.Step) bool {

@@ -143,8 +143,8 @@ func lastCodec(at *walk.Step) string {
 // descend opens out, or records it: as a value when it is text, as a raw
 // stretch when it is a long one or whole, as a blob when it is neither.
 func (p *peel) descend(out []byte, at *walk.Step, whole bool) {
-	if p.open(out, at, whole) || len(p.leaves) >= walk.MaxLeaves {
-		return
+	if p.open(out, at, whole) && !webAddress(out) || len(p.leaves) >= walk.MaxLeaves {
+		return // of an address the query was opened; it is a value all the same
 	}
 	switch {
 	case codec.Printable(out):

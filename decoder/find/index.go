@@ -3,6 +3,7 @@ package find
 import (
 	"bytes"
 	"sort"
+	"strconv"
 	"strings"
 )
 
@@ -65,6 +66,53 @@ func (x *Index) Search(p []byte, loose bool) []Hit {
 	return hits
 }
 
+// maxBare bounds what [bare] looks at, minBare what it gives: what is left of a
+// version number is shorter.
+const (
+	maxBare = 128
+	minBare = 10
+)
+
+// bare gives the hex digits of a text that is nothing else but them and
+// separators: a number in groups, a digest with colons. Otherwise nil.
+func bare(p []byte) []byte {
+	if len(p) > maxBare || bytes.IndexAny(p, " :.-") < 0 {
+		return nil
+	}
+	out := make([]byte, 0, len(p))
+	for i, c := range p {
+		switch {
+		case isHex(string(c)):
+			out = append(out, c)
+		case c == ' ', c == ':', c == '.', c == '-', c == '(', c == ')', c == '+' && i == 0:
+		default:
+			return nil
+		}
+	}
+	if len(out) < minBare {
+		return nil
+	}
+	return out
+}
+
+// SearchBare looks for a known value in groups: the separators of p are left
+// out, and the value must be all that remains.
+func (x *Index) SearchBare(p []byte) []Hit {
+	if x == nil {
+		return nil
+	}
+	plain := bare(p)
+	hits := x.Search(plain, false)
+	whole := hits[:0]
+	for _, h := range hits {
+		if h.Whole {
+			h.Observed = string(p)
+			whole = append(whole, h)
+		}
+	}
+	return whole
+}
+
 func contains(hits []Hit, h Hit) bool {
 	for _, o := range hits {
 		if o.Needle.Kind == h.Needle.Kind && o.Needle.Value == h.Needle.Value {
@@ -78,10 +126,13 @@ func contains(hits []Hit, h Hit) bool {
 func (x *Index) check(n *Needle, p []byte, end int, loose bool) (Hit, bool) {
 	start := end - len(n.Text)
 	form, text := n.Form, n.Text
-	if full := start + len(n.Full); n.Full != "" && full <= len(p) && same(n, n.Full, p[start:full]) {
-		end, text = full, n.Full
-	} else if n.Full != "" {
-		form += "[:16]"
+	if n.Full != "" { // as much of the digest as stands there
+		for end < len(p) && end-start < len(n.Full) && same(n, n.Full[end-start:end-start+1], p[end:end+1]) {
+			end++
+		}
+		if text = n.Full[:end-start]; len(text) < len(n.Full) {
+			form += "[:" + strconv.Itoa(len(text)) + "]"
+		}
 	}
 	got := p[start:end]
 	if !same(n, text, got) {

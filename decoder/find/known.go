@@ -116,8 +116,21 @@ func variants(kind, v string, add func(Needle)) {
 		add(Needle{Kind: kind, Value: v, Form: "uint64.dec", Text: strconv.FormatUint(n, 10)})
 		add(Needle{Kind: kind, Value: v, Form: "int64.dec", Text: strconv.FormatInt(int64(n), 10)})
 	}
+	if n, err := strconv.ParseUint(plain, 16, 64); err == nil && isMAC(v) {
+		add(Needle{Kind: kind, Value: v, Form: "uint48.dec", Text: strconv.FormatUint(n, 10)})
+	}
+	if kind == "imei" && len(v) == 15 {
+		add(Needle{Kind: kind, Value: v, Form: "without check digit", Text: v[:14]})
+	}
+	if len(v) < shortBase64 {
+		add(Needle{Kind: kind, Value: v, Form: "base64", Text: base64.RawStdEncoding.EncodeToString([]byte(v)), Exact: true})
+	}
 	aligned(kind, v, add)
 }
+
+// shortBase64 is the length below which base64 of a value is too short to be
+// peeled by itself, as chance makes such texts too.
+const shortBase64 = 12
 
 // digests adds the hashes of text. What is searched is their beginning of 16
 // characters: MIUI sends just that as _di_, and it keeps the automaton small.

@@ -96,7 +96,8 @@ type finder struct {
 	scene *Scene
 	out   []Found
 	seen  map[string]int
-	hits  int // findings, those already known among them
+	last  *walk.Step // the leaf before
+	hits  int        // findings, those already known among them
 }
 
 // field is a leaf or a part of one, with the names it stands under.
@@ -111,9 +112,12 @@ type field struct {
 }
 
 func (f *finder) leaf(l *walk.Leaf) {
-	for _, h := range f.scene.Index.Search(l.Value, l.Raw || l.Binary) {
-		f.add(Found{Kind: h.Needle.Kind, Value: h.Needle.Value, Observed: differs(h), Form: h.Form, Confidence: Proved, At: l.At})
+	hits := f.scene.Index.Search(l.Value, l.Raw || l.Binary)
+	if hits == nil {
+		hits = f.scene.Index.SearchBare(l.Value)
 	}
+	f.prove(hits, l.At)
+	f.names(l.At)
 	if l.Raw {
 		f.raw(l)
 		return
@@ -124,6 +128,27 @@ func (f *finder) leaf(l *walk.Leaf) {
 	name, up := l.At.Name()
 	fd := field{at: l.At, name: name, up: up, value: strings.TrimSpace(string(l.Value)), number: l.Number, source: source(l.At)}
 	f.judge(&fd)
+}
+
+func (f *finder) prove(hits []Hit, at *walk.Step) {
+	for _, h := range hits {
+		f.add(Found{Kind: h.Needle.Kind, Value: h.Needle.Value, Observed: differs(h), Form: h.Form, Confidence: Proved, At: at})
+	}
+}
+
+// names looks for known values in the names on the way to a leaf: a visited
+// host may be the key of a counter. Names shared with the leaf before are done.
+func (f *finder) names(at *walk.Step) {
+	before := f.last
+	f.last = at
+	for s := at; s != nil && s != before; s = s.Up {
+		if len(s.Key) >= minKnown {
+			f.prove(f.scene.Index.Search([]byte(s.Key), false), s)
+		}
+		if before != nil && before.Up == s.Up {
+			return
+		}
+	}
 }
 
 // judge runs the detectors over one field.
