@@ -7,6 +7,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"nightlatch/blocklists"
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
@@ -122,8 +123,7 @@ func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string,
 		if len(q.Name) == 1 {
 			return nil, false // the root has no name above it
 		}
-		e.RCode, out[3] = "NXDOMAIN", out[3]|dns.RcodeNameError
-		out = r.fastSOA(out, wire.HeaderLen+1+int(q.Name[0]))
+		out, forged = r.fastDeny(out, q, v.Reply, &e)
 	}
 	if q.EDNS {
 		var text [maxText]byte
@@ -135,6 +135,25 @@ func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string,
 	r.counts.blocked.Add(1)
 	r.fastRecord(f, q, now, e)
 	return out, true
+}
+
+// fastDeny is deny in octets; forged tells that an address was given.
+func (r *Resolver) fastDeny(out []byte, q *wire.Query, how blocklists.Reply, e *journal.Query) (_ []byte, forged bool) {
+	switch how.Kind {
+	case blocklists.ReplyNull, blocklists.ReplyAddress:
+		if a := denyAddr(how, q.Type); a.IsValid() {
+			e.Answers = []string{a.String()}
+			return r.fastAddr(out, q, a), true
+		}
+		return r.fastSOA(out, wire.HeaderLen), false
+	case blocklists.ReplyNoData:
+		return r.fastSOA(out, wire.HeaderLen), false
+	case blocklists.ReplyRefused:
+		e.RCode, out[3] = "REFUSED", out[3]|dns.RcodeRefused
+		return out, false
+	}
+	e.RCode, out[3] = "NXDOMAIN", out[3]|dns.RcodeNameError
+	return r.fastSOA(out, wire.HeaderLen+1+int(q.Name[0])), false
 }
 
 // fastSink finds the sinkhole's address; false means that there is none to give.

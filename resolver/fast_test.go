@@ -84,7 +84,7 @@ func TestFastIsSlow(t *testing.T) {
 		tw := newTwin(t)
 		names := []string{"www.example.com", "WwW.eXample.COM", "nothing.example.com", "cloaked.example.com", "wanted.tracker.example", "rebound.example.com",
 			"mask.icloud.com", "use-application-dns.net", "big.example.com", "com", ".", "unknown.example.com", "sunk.example", "a.b.SUNK.example", "denied.example", "x.denied.example",
-			"dropped.example", "full.example", "localhost", "nightlatch.internal", "own.sunk.example", "x.internal", "resolver.arpa", "10.in-addr.arpa", "we\\.ird\\000\\200.sunk.example"}
+			"dropped.example", "null.example", "nodata.example", "x.refused.example", "addressed.example", "led.example", "made.example", "v6.example", "full.example", "localhost", "nightlatch.internal", "own.sunk.example", "x.internal", "resolver.arpa", "10.in-addr.arpa", "we\\.ird\\000\\200.sunk.example"}
 		types := []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeNS, dns.TypeANY, 65280}
 		quick, all := 0, 0
 		for range 3 {
@@ -93,7 +93,7 @@ func TestFastIsSlow(t *testing.T) {
 					for variant := range 32 {
 						q := question(t, name, kind, [...]uint16{0, 512, 1232, 4096}[variant&3], func(m *dns.Msg) {
 							m.RecursionDesired = variant&4 == 0
-							m.CheckingDisabled = variant&8 != 0
+							m.CheckingDisabled, m.AuthenticatedData = variant&8 != 0, variant&8 == 0
 							if opt := m.IsEdns0(); opt != nil && variant&16 != 0 {
 								opt.SetDo()
 								opt.Option = append(opt.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"})
@@ -115,7 +115,8 @@ func TestFastIsSlow(t *testing.T) {
 		}
 		// What matters most must be fast.
 		for _, q := range [][]byte{question(t, "WWW.example.com", dns.TypeA, 1232, nil), question(t, "a.sunk.example", dns.TypeA, 0, nil),
-			question(t, "a.sunk.example", dns.TypeHTTPS, 1232, nil), question(t, "nothing.example.com", dns.TypeA, 0, nil), question(t, "x.denied.example", dns.TypeAAAA, 0, nil)} {
+			question(t, "a.sunk.example", dns.TypeHTTPS, 1232, nil), question(t, "nothing.example.com", dns.TypeA, 0, nil), question(t, "x.denied.example", dns.TypeAAAA, 0, nil),
+			question(t, "null.example", dns.TypeA, 0, nil), question(t, "refused.example", dns.TypeA, 1232, nil)} {
 			if !tw.compare(t, q) {
 				t.Errorf("%x is not answered fast", q)
 			}

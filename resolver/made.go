@@ -22,7 +22,7 @@ func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	case policy.Sink:
 		rep = r.sink(q, through)
 	default:
-		rep = r.nxdomain(q)
+		rep = r.deny(q, v.Reply)
 	}
 	rep.verdict, rep.through = v, through
 	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), string(appendReason(nil, v, through))

@@ -32,8 +32,13 @@ func (r *Resolver) resolve(ctx context.Context, q *query) reply {
 		return failed(dns.ExtendedErrorCodeNotReady, "no policy is loaded yet")
 	}
 	v := p.Name(q.flow.Device, q.name, q.Type, q.now)
-	if v.Action.Stops() || v.Action == policy.Rewrite {
+	if v.Action.Stops() {
 		return r.stop(q, v, "")
+	}
+	if v.Action == policy.Rewrite {
+		if rep, ok := r.rewrite(ctx, p, q, v); ok {
+			return rep
+		}
 	}
 	if rep, ok := r.canary(q, v); ok {
 		r.counts.made.Add(1)

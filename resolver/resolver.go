@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"nightlatch/blocklists"
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
@@ -93,6 +94,7 @@ type Resolver struct {
 // judge is what the resolver wants of a policy.
 type judge interface {
 	Name(d policy.Device, qname string, qtype uint16, now time.Time) policy.Verdict
+	Rewrites(d policy.Device, qname string, qtype uint16, now time.Time) []blocklists.Rule
 	Flow(f policy.Flow, now time.Time) policy.Verdict
 }
 

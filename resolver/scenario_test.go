@@ -135,7 +135,7 @@ func (s *stage) ask(f, body []string) error {
 	if err != nil {
 		return err
 	}
-	network, edns, do := "udp", 1232, false
+	network, edns, do, ad, cd := "udp", 1232, false, false, false
 	for _, w := range f[2:] {
 		size, isSize := strings.CutPrefix(w, "size=")
 		switch {
@@ -145,12 +145,16 @@ func (s *stage) ask(f, body []string) error {
 			edns = 0
 		case w == "do":
 			do = true
+		case w == "ad":
+			ad = true
+		case w == "cd":
+			cd = true
 		case isSize:
 			if edns, err = strconv.Atoi(size); err != nil {
 				return err
 			}
 		default:
-			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, size=N", w)
+			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, ad, cd, size=N", w)
 		}
 	}
 	begin := time.Now()
@@ -158,6 +162,7 @@ func (s *stage) ask(f, body []string) error {
 		if do {
 			m.IsEdns0().SetDo()
 		}
+		m.AuthenticatedData, m.CheckingDisabled = ad, cd
 	}))
 	return s.check(f[0], kind, body, time.Since(begin))
 }
@@ -219,7 +224,7 @@ func flags(m *dns.Msg) string {
 	for _, f := range []struct {
 		on   bool
 		name string
-	}{{m.Truncated, "tc"}, {m.RecursionDesired, "rd"}, {m.RecursionAvailable, "ra"}, {m.CheckingDisabled, "cd"}} {
+	}{{m.Truncated, "tc"}, {m.RecursionDesired, "rd"}, {m.RecursionAvailable, "ra"}, {m.AuthenticatedData, "ad"}, {m.CheckingDisabled, "cd"}} {
 		if f.on {
 			out = append(out, f.name)
 		}

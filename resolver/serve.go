@@ -43,6 +43,7 @@ type reply struct {
 	text              string // its text
 	silent            bool   // no answer at all
 	secure            bool   // validated
+	truncated         bool   // to be asked again over TCP
 
 	verdict  policy.Verdict
 	through  string // the CNAME target the verdict is about
@@ -139,7 +140,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 	m.Id, m.Response, m.RecursionAvailable = q.ID, true, true
 	m.RecursionDesired, m.CheckingDisabled = q.RD, q.CD
 	m.AuthenticatedData = rep.secure && (q.DO || q.AD) // RFC 6840 §5.8
-	m.Answer, m.Ns = rep.answer, rep.authority
+	m.Answer, m.Ns, m.Truncated = rep.answer, rep.authority, rep.truncated
 	if m.Rcode = rep.rcode; q.EDNS {
 		m.Extra = []dns.RR{options(q, rep)}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"nightlatch/blocklists"
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver/upstream"
@@ -427,6 +428,7 @@ func TestUnreachableUpstreamStillFilters(t *testing.T) {
 // byAddress is a policy with one rule, about an address.
 type byAddress struct{ netip.Addr }
 
+func (byAddress) Rewrites(policy.Device, string, uint16, time.Time) []blocklists.Rule { return nil }
 func (byAddress) Name(policy.Device, string, uint16, time.Time) policy.Verdict {
 	return policy.Verdict{}
 }

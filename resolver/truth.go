@@ -149,14 +149,11 @@ func (r *Resolver) read(ctx context.Context, q upstream.Question, rep upstream.R
 
 // link fetches one link of a chain of trust, from memory where it is there.
 func (r *Resolver) link(ctx context.Context, name string, qtype uint16) (*dns.Msg, error) {
-	var buf [256]byte
-	n, err := dns.PackDomainName(name, buf[:], 0, nil, false)
+	q, err := newQuery(name, qtype)
 	if err != nil {
 		return nil, err
 	}
-	q := &query{now: time.Now(), name: cache.Canonical(name), fqdn: name}
-	q.Type, q.DO, q.CD = qtype, true, true
-	q.key = cache.Key{Name: string(buf[:n]), Type: qtype, DO: true, CD: true}
+	q.DO, q.CD, q.key.DO, q.key.CD = true, true, true, true
 	a, _ := r.lookup(ctx, q)
 	switch {
 	case a == nil:

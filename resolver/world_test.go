@@ -164,6 +164,12 @@ func lists(t testing.TB, texts map[string]string) *policy.Current {
 			src.Action = blocklists.ActionDeny
 		case "dropped":
 			src.Action = blocklists.ActionDrop
+		case "rpz":
+			src.Format = blocklists.RPZ
+		case "null", "nodata", "refused":
+			src.Reply, _ = blocklists.ParseReply(name)
+		case "addressed":
+			src.Reply, _ = blocklists.ParseReply("192.0.2.99")
 		}
 		l, err := blocklists.Parse(src, strings.NewReader(text))
 		if err != nil {
@@ -189,6 +195,8 @@ func standard(t testing.TB) *policy.Current {
 		"vendor":  "! telemetry\n||sunk.example^\n||tracker.example^\n||full.example^\n",
 		"denied":  "||denied.example^\n",
 		"dropped": "||dropped.example^\n",
+		"null": "||null.example^\n", "nodata": "||nodata.example^\n", "refused": "||refused.example^\n", "addressed": "||addressed.example^\n",
+		"rules": "||led.example^$dnsrewrite=NOERROR;CNAME;www.example.com\n||made.example^$dnsrewrite=192.0.2.7\n||v6.example^$dnstype=AAAA\n",
 		"mine":    "@@||wanted.tracker.example^\n@@||mask.icloud.com^\n",
 	})
 }
