@@ -47,6 +47,8 @@ type Lists struct {
 	Folder  string     `yaml:"folder" doc:"Folder of your own lists; every *.yaml, *.yml and *.txt in it is read, in name order. What they say stands above all other lists."`
 	Builtin []string   `yaml:"builtin" doc:"Built-in lists by name; all means every one, [] means none."`
 	Files   []ListFile `yaml:"files" doc:"Lists in other files: hosts, domains, or AdGuard syntax, detected by content."`
+
+	Subscriptions []Subscription `yaml:"subscriptions" doc:"Lists that others publish. Copies are kept in the folder lists beside this file and refreshed in the background; nightlatch lists catalogue names well-known ones."`
 }
 
 // ListFile is one entry of lists.files.
@@ -56,6 +58,17 @@ type ListFile struct {
 	Format string `yaml:"format" doc:"auto, native, hosts, domains or adblock."`
 	Match  string `yaml:"match" doc:"What a bare name means: exact or subtree; empty means what is usual in the format."`
 	Action string `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
+}
+
+// Subscription is one entry of lists.subscriptions.
+type Subscription struct {
+	Name   string   `yaml:"name" doc:"Short name, shown in every verdict."`
+	URL    string   `yaml:"url" doc:"Where it is published: http://, https://, or a path, relative to this file. May be compressed (.gz)."`
+	Format string   `yaml:"format" doc:"auto, native, hosts, domains, wildcard, adblock, dnsmasq, rpz or ip; empty means auto."`
+	Match  string   `yaml:"match" doc:"What a bare name means: exact or subtree; empty means what is usual in the format."`
+	Action string   `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
+	SHA256 string   `yaml:"sha256" doc:"Checksum that the published file must have; empty for none. For lists that never change."`
+	Every  Duration `yaml:"every" doc:"How often it is refreshed, 1h to 30d; absent means once a day." min:"3600" max:"2592000"`
 }
 
 // Policy is the section policy.

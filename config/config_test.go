@@ -66,7 +66,7 @@ func TestWrittenIsRead(t *testing.T) {
 	c.Sinkhole.Network6 = netip.MustParsePrefix("fd12:3456:789a:53::/64")
 	c.Tunnel.AllowLAN = []netip.Prefix{netip.MustParsePrefix("192.168.1.10/32")}
 	c.Devices = map[string]DevicePolicy{}
-	c.Lists.Files = []ListFile{}
+	c.Lists.Files, c.Lists.Subscriptions = []ListFile{}, []Subscription{}
 	c.Policy.Lists, c.DNS.AllowPrivate = []string{}, []string{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {

@@ -133,6 +133,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 	for i, f := range c.Lists.Files {
 		errs = append(errs, checkListFile(i, f, word, at))
 	}
+	errs = append(errs, checkSubscriptions(&c.Lists, Places{d.file, root}))
 	if c.Dashboard.Listen != "" {
 		if ap, err := netip.ParseAddrPort(c.Dashboard.Listen); err != nil || !ap.Addr().IsLoopback() {
 			errs = append(errs, at("dashboard.listen", "%q is not a loopback address with a port; phones reach the page through the tunnel", c.Dashboard.Listen))

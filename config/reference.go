@@ -64,6 +64,13 @@ var examples = map[string]string{
     match: subtree            # what a bare name means: exact or subtree
     action: deny              # sink, deny or drop
 `,
+	"lists.subscriptions": `subscriptions:
+  - name: hagezi-pro
+    url: https://cdn.jsdelivr.net/gh/hagezi/dns-blocklists@latest/adblock/pro.txt
+    format: adblock           # empty looks at the content
+    action: deny              # sink, deny or drop
+    every: 12h                # once a day when absent
+`,
 }
 
 func reindent(text, prefix string) string {
