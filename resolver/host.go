@@ -23,7 +23,7 @@ func (r *Resolver) LookupHost(ctx context.Context, host string) ([]netip.Addr, e
 	name := cache.Canonical(host)
 	packed := make([]byte, 256) // RFC 1035 §3.1: a name has 255 octets at most
 	n, err := dns.PackDomainName(dns.Fqdn(name), packed, 0, nil, false)
-	if _, kind := special(name); err != nil || name == "" || kind != ordinary {
+	if _, kind := special(name); err != nil || len(name) < 2 || kind != ordinary {
 		return nil, errors.New("it is no name of the public DNS")
 	}
 	types := []uint16{dns.TypeA, dns.TypeAAAA}
