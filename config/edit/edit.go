@@ -5,7 +5,7 @@
 // end. After every change the new text is parsed and compared, node by node,
 // with what was meant; a text that says anything else is an error instead.
 //
-// [Append], [Remove], [Set] and [Items] are pure and work on text; [Update]
+// [Append], [Replace], [Remove], [Set] and [Items] are pure and work on text; [Update]
 // brings them to a file.
 package edit
 
@@ -179,19 +179,9 @@ func Append(text []byte, at Path, item string) ([]byte, error) {
 // below that are indented deeper. When it was the last one, an empty sequence
 // stays behind: "key: []".
 func Remove(text []byte, at Path, index int) ([]byte, error) {
-	d, err := parse(text)
+	d, p, err := entryAt(text, at, index)
 	if err != nil {
 		return nil, err
-	}
-	p, err := d.find(at)
-	if err != nil {
-		return nil, err
-	}
-	if len(p.missing) > 0 || p.node.Kind != yaml.SequenceNode || index < 0 || index >= len(p.node.Content) {
-		return nil, fmt.Errorf("%s has no entry %d", at, index+1)
-	}
-	if n := anchored(p.node.Content[index]); n != nil {
-		return nil, d.errorf(n, "the anchor &%s may be used elsewhere; remove this entry by hand", n.Anchor)
 	}
 	var cuts []cut
 	if isFlow(p.node) {
@@ -203,6 +193,51 @@ func Remove(text []byte, at Path, index int) ([]byte, error) {
 		return nil, err
 	}
 	return d.apply(cuts, func(root *yaml.Node) *yaml.Node { return withoutItem(root, at, index) })
+}
+
+// Replace puts an entry in the place of another. The comments around it stay;
+// those inside go with it.
+func Replace(text []byte, at Path, index int, item string) ([]byte, error) {
+	d, p, err := entryAt(text, at, index)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := parseItem(item)
+	if err != nil {
+		return nil, err
+	}
+	from, to, err := d.extent(p, index)
+	if err != nil {
+		return nil, err
+	}
+	c := cut{from, to, flowText(entry)}
+	if !isFlow(p.node) {
+		if !d.first(from) {
+			return nil, d.errorf(p.node.Content[index], "this entry of %s does not begin its line; edit it by hand", p.at)
+		}
+		lines := shift(itemLines(item), d.column(from), d.gap(p.node.Content[index], from))
+		c.text = strings.TrimLeft(strings.Join(lines, d.newline(d.line(from))), " ")
+	}
+	return d.apply([]cut{c}, func(root *yaml.Node) *yaml.Node { return withEntry(root, at, index, entry) })
+}
+
+// entryAt finds an entry that is there and that no alias may lead to.
+func entryAt(text []byte, at Path, index int) (*doc, place, error) {
+	d, err := parse(text)
+	if err != nil {
+		return nil, place{}, err
+	}
+	p, err := d.find(at)
+	if err != nil {
+		return nil, p, err
+	}
+	if len(p.missing) > 0 || p.node.Kind != yaml.SequenceNode || index < 0 || index >= len(p.node.Content) {
+		return nil, p, fmt.Errorf("%s has no entry %d", at, index+1)
+	}
+	if n := anchored(p.node.Content[index]); n != nil {
+		return nil, p, d.errorf(n, "the anchor &%s may be used elsewhere; edit this entry by hand", n.Anchor)
+	}
+	return d, p, nil
 }
 
 // Set writes a scalar into a mapping: over the one that is there, of which only

@@ -91,6 +91,30 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+func TestReplace(t *testing.T) {
+	pair := "- name: x\n  url: y\n"
+	for _, c := range []struct {
+		name, in string
+		index    int
+		item     string
+		want     string
+	}{
+		{"longer", "rules:\n  # of a\n  - a # why\n  - b\n", 0, pair, "rules:\n  # of a\n  - name: x\n    url: y # why\n  - b\n"},
+		{"shorter, no line end", "rules:\n-   name: x\n    url: y", 0, "- a", "rules:\n-   a"},
+		{"flow", "rules: [a, b]\n", 1, pair, "rules: [a, {name: x, url: y}]\n"},
+		{"windows", "rules:\r\n  - a\r\n  - b\r\n", 0, pair, "rules:\r\n  - name: x\r\n    url: y\r\n  - b\r\n"},
+		{"below the dash", "rules:\n  -\n    name: x\n  - b\n", 0, "- a", "rules:\n  - a\n  - b\n"},
+	} {
+		got, err := Replace([]byte(c.in), Path{"rules"}, c.index, c.item)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%s: %v\n%q\nwant\n%q", c.name, err, got, c.want)
+		}
+	}
+	if _, err := Replace([]byte("rules: [a]\n"), Path{"rules"}, 1, "- b"); err == nil {
+		t.Error("replaced what is not there")
+	}
+}
+
 func TestSet(t *testing.T) {
 	for _, c := range []struct{ name, in, at, key, value, want string }{
 		{"plain", "dns:\n  cache:   100  # entries\n", "dns", "cache", "200", "dns:\n  cache:   200  # entries\n"},

@@ -2,6 +2,7 @@ package edit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -130,6 +131,15 @@ func withoutItem(root *yaml.Node, at Path, index int) *yaml.Node {
 			}
 		}
 		return out
+	})
+}
+
+func withEntry(root *yaml.Node, at Path, index int, entry *yaml.Node) *yaml.Node {
+	return with(root, at, func(seq *yaml.Node) *yaml.Node {
+		out := *seq
+		out.Content = slices.Clone(seq.Content)
+		out.Content[index] = entry
+		return &out
 	})
 }
 

@@ -213,13 +213,17 @@ func (d *doc) appendBlock(p place, lines []string) ([]cut, error) {
 	if !d.first(from) {
 		return nil, d.errorf(p.node, "%s has an entry that does not begin its line; edit it by hand", p.at)
 	}
-	column, gap := d.column(from), 1
-	if n := p.node.Content[len(p.node.Content)-1]; d.line(d.offset(n)) == d.line(from) {
-		if w := d.offset(n) - from - 1; w > 1 && w <= 8 && strings.Trim(d.text[from+1:from+1+w], " ") == "" {
-			gap = w
-		}
-	}
+	column, gap := d.column(from), d.gap(p.node.Content[len(p.node.Content)-1], from)
 	return []cut{d.insert(d.below(d.line(to), column), shift(lines, column, gap))}, nil
+}
+
+// gap gives how many blanks stand between a dash and its entry.
+func (d *doc) gap(entry *yaml.Node, dash int) int {
+	at := d.offset(entry)
+	if w := at - dash - 1; w > 1 && w <= 8 && strings.Trim(d.text[dash+1:at], " ") == "" {
+		return w
+	}
+	return 1
 }
 
 func (d *doc) removeBlock(p place, i int) ([]cut, error) {
