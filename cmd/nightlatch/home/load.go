@@ -139,6 +139,7 @@ func loadLists(cfg *config.Config, dir string, old *Lists) (Lists, error) {
 	for i, src := range sources {
 		set.add(src, paths[i], old)
 	}
+	set.addSubscribed(cfg, dir, old)
 	return set, nil
 }
 
