@@ -56,3 +56,12 @@ func BenchmarkFlow(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkNameByHours(b *testing.B) {
+	p := hours(b)
+	d := Device{Name: "child"}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.Name(d, "www.example.org", 1, noon)
+	}
+}

@@ -25,13 +25,13 @@ func (p *Policy) Explain(d Device, qname string, qtype uint16, now time.Time) Ex
 		e.Name = name
 	}
 	w := p.of(d)
-	follows := w.Lists
+	s := p.at(w, now)
 	asked := map[string]bool{}
 	for _, l := range p.set.Lists() {
 		rule, ok := p.says(l.Name, query(w, &d, qname, qtype, now))
 		switch {
 		case asked[l.Name] || !ok:
-		case len(follows) > 0 && !slices.Contains(follows, l.Name):
+		case !slices.Contains(s.lists, l.Name):
 			e.Unheard = append(e.Unheard, rule)
 		case rule == e.Verdict.Rule:
 			e.Heard = slices.Insert(e.Heard, 0, rule)

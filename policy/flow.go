@@ -14,7 +14,8 @@ const (
 )
 
 // Flow decides whether a device may open a flow; see the order of precedence in
-// the package comment. It does not allocate when the flow's name is ASCII.
+// the package comment. It does not allocate when the flow's name is ASCII, but as
+// [Policy.Name] says.
 //
 // now is the moment the flow begins: a rule that has an end holds no longer once
 // it is past.
@@ -24,19 +25,39 @@ func (p *Policy) Flow(f Flow, now time.Time) Verdict {
 		return Verdict{Action: Deny, Reason: ReasonNoAddress}
 	}
 	w := p.of(f.Device)
+	s := p.at(w, now)
 	if p.sinks(dst) {
-		return p.sunk(w, &f, dst, now)
+		return p.sunk(&f, dst, now)
 	}
-	if v, ok := port(w, f.Proto, f.Dst.Port()); ok {
+	if v, ok := port(f.Proto, f.Dst.Port()); ok {
 		return v
 	}
-	if v, ok := p.listed(w, &f, dst, now); ok {
-		return v
+	v := p.wished(w, s, &f, dst, now)
+	if v.Action != Pass {
+		if l := s.liftedFor(f.Name); l != nil && l.off {
+			return Verdict{Rule: v.Rule, Reason: ReasonPaused}
+		}
 	}
-	if f.Name == "" {
+	return v
+}
+
+// wished decides by all that a pause can lift.
+func (p *Policy) wished(w *wishes, s *state, f *Flow, dst netip.Addr, now time.Time) Verdict {
+	if f.Proto == protoUDP && f.Dst.Port() == 443 && w.QUIC != Pass { // RFC 9114 §3.1
+		return Verdict{Action: w.QUIC, Reason: ReasonQUIC}
+	}
+	h, v := p.listed(w, s, f, dst, now)
+	switch {
+	case v.Action.Stops():
+		return v
+	case s.all != "" && !p.owns(&h):
+		return Verdict{Action: Deny, Reason: s.all}
+	case h.speaks():
+		return v
+	case f.Name == "":
 		return Verdict{Action: w.Literal, Reason: ReasonLiteral}
 	}
-	return Verdict{}
+	return v
 }
 
 // sinks says whether an address belongs to the sinkhole.
@@ -52,17 +73,17 @@ func (p *Policy) sinks(a netip.Addr) bool {
 // sunk decides a flow to a sinkhole address. The device may have learnt it
 // under an older policy: what is no longer sunk is refused, so that the app
 // asks again and gets the real address.
-func (p *Policy) sunk(w *wishes, f *Flow, dst netip.Addr, now time.Time) Verdict {
+func (p *Policy) sunk(f *Flow, dst netip.Addr, now time.Time) Verdict {
 	if f.Name != "" {
-		if rule, ok := p.ask(w, &f.Device, f.Name, typeOf(dst), now); ok && p.action(w, &rule) == Sink {
-			return Verdict{Action: Sink, Rule: rule}
+		if v, _ := p.name(&f.Device, f.Name, typeOf(dst), now); v.Action == Sink {
+			return v
 		}
 	}
 	return Verdict{Action: Deny, Reason: ReasonNotSunk}
 }
 
 // port decides by protocol and port alone.
-func port(w *wishes, proto uint8, port uint16) (Verdict, bool) {
+func port(proto uint8, port uint16) (Verdict, bool) {
 	deny := func(reason string) (Verdict, bool) { return Verdict{Action: Deny, Reason: reason}, true }
 	tcp, udp := proto == protoTCP, proto == protoUDP
 	switch {
@@ -77,47 +98,45 @@ func port(w *wishes, proto uint8, port uint16) (Verdict, bool) {
 		return deny(ReasonMail)
 	case port >= 135 && port <= 139, port == 445:
 		return deny(ReasonFileSharing)
-	case udp && port == 443 && w.QUIC != Pass: // RFC 9114 §3.1
-		return Verdict{Action: w.QUIC, Reason: ReasonQUIC}, true
 	}
 	return Verdict{}, false
 }
 
-// listed decides by what the lists say about the address and about the name it
-// was reached by. Own lists are heard before others, and on one level a block
-// before an allow: a flow must be wanted on both counts.
-func (p *Policy) listed(w *wishes, f *Flow, dst netip.Addr, now time.Time) (Verdict, bool) {
-	rule, found := p.set.AskAddr(dst, now, w.in)
+// listed gives what the lists say about the address, or about the name it was
+// reached by, and what it means for the flow. Own lists are heard before others,
+// and on one level a stop before a pass: a flow must be wanted on both counts.
+func (p *Policy) listed(w *wishes, s *state, f *Flow, dst netip.Addr, now time.Time) (heard, Verdict) {
+	h := p.askAddr(s, dst, f.Name, now)
+	v := p.verdict(w, s, &h)
 	if f.Name != "" {
-		if byName, ok := p.ask(w, &f.Device, f.Name, typeOf(dst), now); ok && (!found || p.weight(&byName) > p.weight(&rule)) {
-			rule, found = byName, true
+		byName := p.ask(s, query(w, &f.Device, f.Name, typeOf(dst), now))
+		if v2 := p.verdict(w, s, &byName); p.weight(&byName, v2.Action) > p.weight(&h, v.Action) {
+			h, v = byName, v2
 		}
 	}
-	if !found {
-		return Verdict{}, false
+	v.Reply = blocklists.Reply{}
+	switch {
+	case v.Action == Sink:
+		v.Action = Deny
+	case v.Action == Rewrite, v.Action == Observe && f.Proto != protoTCP:
+		v.Action = Pass // an answer that a rule gave is where the flow goes
 	}
-	switch p.action(w, &rule) {
-	case Pass, Rewrite: // the answer that the rule gave is where the flow goes
-		return Verdict{Rule: rule}, true
-	case Observe:
-		if f.Proto == protoTCP {
-			return Verdict{Action: Observe, Rule: rule}, true
-		}
-		return Verdict{Rule: rule}, true
-	case Drop:
-		return Verdict{Action: Drop, Rule: rule}, true
-	}
-	return Verdict{Action: Deny, Rule: rule}, true
+	return h, v
 }
 
 // weight orders what an address and its name have to say.
-func (p *Policy) weight(r *blocklists.Rule) int {
+func (p *Policy) weight(h *heard, a Action) int {
 	n := 0
-	if p.own[r.List] {
+	switch {
+	case !h.spoken:
+		return 0
+	case h.paused:
+		return 1
+	case p.own[h.rule.List]:
 		n = 2
 	}
-	if !r.Allow {
+	if a.Stops() {
 		n++
 	}
-	return n
+	return n + 2
 }

@@ -2,30 +2,28 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"nightlatch/blocklists"
 )
 
-// Name decides whether a device may learn a name: Pass or Observe, or Sink, Deny
-// or Drop with the rule that says so, or Rewrite with a rule that answers by
-// itself. An allow that decides is named too. The name may have upper-case
-// letters and a final dot; what is no name passes, for the resolver to refuse.
+// Name decides whether a device may learn a name; see the order of precedence in
+// the package comment. An allow that decides is named too. The name may have
+// upper-case letters and a final dot; what is no name passes, for the resolver to
+// refuse.
 //
 // qtype is the DNS type asked for (IANA, DNS Parameters). At 0 it is not known:
 // rules for certain types do not hold then, and rules for all but certain ones
 // do. now is the moment of the question: a rule that has an end holds no longer
-// once it is past. At the zero time no rule has ended.
+// once it is past. At the zero time no rule has ended, and no schedule and no
+// pause is in force.
 //
 // Name does not allocate for ASCII names where no rule of AdGuard's $dnsrewrite
-// speaks.
+// speaks, but for the first question after a schedule or a pause began or ended.
 func (p *Policy) Name(d Device, qname string, qtype uint16, now time.Time) Verdict {
-	w := p.of(d)
-	rule, ok := p.ask(w, &d, qname, qtype, now)
-	if !ok {
-		return Verdict{}
-	}
-	return p.verdict(w, rule)
+	v, _ := p.name(&d, qname, qtype, now)
+	return v
 }
 
 // Rewrites gives the rules whose Rewrite make up the answer to a question for
@@ -33,12 +31,39 @@ func (p *Policy) Name(d Device, qname string, qtype uint16, now time.Time) Verdi
 // only where each adds one record: a CNAME, an RCODE and a wish for TCP stand
 // alone. Asked for a type that none of them has, the answer has no data.
 func (p *Policy) Rewrites(d Device, qname string, qtype uint16, now time.Time) []blocklists.Rule {
-	w := p.of(d)
-	if rule, ok := p.ask(w, &d, qname, qtype, now); !ok || p.action(w, &rule) != Rewrite {
+	v, in := p.name(&d, qname, qtype, now)
+	if v.Action != Rewrite {
 		return nil
 	}
-	return p.set.Rewrites(query(w, &d, qname, qtype, now), w.in)
+	return p.set.Rewrites(query(p.of(d), &d, qname, qtype, now), in)
 }
+
+// name is Name, with the lists that were heard.
+func (p *Policy) name(d *Device, qname string, qtype uint16, now time.Time) (Verdict, blocklists.Selection) {
+	w := p.of(*d)
+	s := p.at(w, now)
+	h := p.ask(s, query(w, d, qname, qtype, now))
+	v := p.verdict(w, s, &h)
+	switch {
+	case v.Action.Stops():
+	case s.all != "" && !p.owns(&h):
+		v = Verdict{Action: Deny, Reason: s.all, Reply: w.Reply}
+	case qtype != 0 && slices.Contains(w.RefuseTypes, qtype):
+		v = Verdict{Action: Deny, Reason: ReasonType, Reply: blocklists.Reply{Kind: blocklists.ReplyNoData}}
+	case w.SafeSearch && v.Action != Rewrite:
+		rule, ok := p.set.Ask(query(w, d, qname, qtype, now), *p.safe)
+		if ok && rule.Rewrite != nil && !rule.Rewrite.Stops() {
+			v, h.in = Verdict{Action: Rewrite, Rule: rule}, *p.safe
+		}
+	}
+	if v.Action != Pass && h.off {
+		return Verdict{Rule: v.Rule, Reason: ReasonPaused}, h.in
+	}
+	return v, h.in
+}
+
+// owns says whether an own list has spoken.
+func (p *Policy) owns(h *heard) bool { return h.speaks() && p.own[h.rule.List] }
 
 // query is a question as the lists are asked it. Rules about the device's
 // address are held against the first of its addresses inside the tunnel.
@@ -50,14 +75,64 @@ func query(w *wishes, d *Device, qname string, qtype uint16, now time.Time) bloc
 	return q
 }
 
-// ask gives the rule that decides about a name.
-func (p *Policy) ask(w *wishes, d *Device, qname string, qtype uint16, now time.Time) (blocklists.Rule, bool) {
-	return p.set.Ask(query(w, d, qname, qtype, now), w.in)
+// heard is what the lists say.
+type heard struct {
+	rule   blocklists.Rule
+	spoken bool // there is a rule
+	paused bool // it is of a list that is paused, and no other has one
+	off    bool // a pause covers all of it
+	in     blocklists.Selection
 }
 
-// verdict is what a rule means for a device.
-func (p *Policy) verdict(w *wishes, rule blocklists.Rule) Verdict {
-	v := Verdict{Action: p.action(w, &rule), Rule: rule}
+// ask gives the rule that decides about a name.
+func (p *Policy) ask(s *state, q blocklists.Query) heard {
+	h := heard{in: s.in}
+	h.rule, h.spoken = p.set.Ask(q, s.in)
+	if l := s.liftedFor(q.Name); l != nil {
+		h.off = l.off
+		if h.stoppedBy(l) {
+			h.again(l, func() (blocklists.Rule, bool) { return p.set.Ask(q, l.rest) })
+		}
+	}
+	return h
+}
+
+// askAddr gives the rule that decides about an address, reached by name or by none.
+func (p *Policy) askAddr(s *state, a netip.Addr, name string, now time.Time) heard {
+	h := heard{in: s.in}
+	h.rule, h.spoken = p.set.AskAddr(a, now, s.in)
+	if l := s.liftedFor(name); l != nil && h.stoppedBy(l) {
+		h.again(l, func() (blocklists.Rule, bool) { return p.set.AskAddr(a, now, l.rest) })
+	}
+	return h
+}
+
+// speaks says that a rule decides, and none that a pause set aside.
+func (h *heard) speaks() bool { return h.spoken && !h.paused }
+
+func (h *heard) stoppedBy(l *lifted) bool {
+	return h.spoken && !h.rule.Allow && slices.Contains(l.lists, h.rule.List)
+}
+
+// again hears the lists without those that are paused. What these allow holds
+// for as long as it has the last word: a pause never stops more than before.
+func (h *heard) again(l *lifted, ask func() (blocklists.Rule, bool)) {
+	rule, ok := ask()
+	h.in = l.rest
+	if h.paused = !ok; ok {
+		h.rule = rule
+	}
+}
+
+// verdict is what the lists mean for a device.
+func (p *Policy) verdict(w *wishes, s *state, h *heard) Verdict {
+	switch {
+	case !h.spoken:
+		return Verdict{}
+	case h.paused:
+		return Verdict{Rule: h.rule, Reason: ReasonPaused}
+	}
+	v := Verdict{Action: p.action(w, s, &h.rule), Rule: h.rule}
 	if v.Action == Deny {
 		v.Reply = reply(w, &v.Rule)
 	}
@@ -89,33 +164,44 @@ const (
 )
 
 // action says what a rule does to a name for a device.
-func (p *Policy) action(w *wishes, r *blocklists.Rule) Action {
-	a := w.Action
-	switch r.Action {
-	case blocklists.ActionDeny:
-		a = Deny
-	case blocklists.ActionSink:
-		a = Sink
-	case blocklists.ActionDrop:
-		a = Drop
-	case blocklists.ActionObserve:
-		a = Observe
-	default:
-		if r.Reply != (blocklists.Reply{}) {
-			a = Deny // whoever says how to refuse a name wants it refused
-		}
-	}
-	switch {
-	case r.Allow:
+func (p *Policy) action(w *wishes, s *state, r *blocklists.Rule) Action {
+	if r.Allow {
 		return Pass
-	case r.Rewrite != nil && !r.Rewrite.Stops():
+	}
+	if r.Rewrite != nil && !r.Rewrite.Stops() {
 		return Rewrite
-	case r.Rewrite != nil && a == Sink, r.Rewrite != nil && a == Observe:
-		return Deny // the rule says how it is to be refused
-	case a == Sink && len(p.sink) == 0:
+	}
+	a := p.block(w, s, r)
+	if a == Sink && len(p.sink) == 0 {
 		return Deny
 	}
 	return a
+}
+
+// block says how a name is stopped: by what the device wants done with the list,
+// else by what the rule or its list says, else by the hour, else by the device.
+// Whoever says how to refuse a name wants it refused.
+func (p *Policy) block(w *wishes, s *state, r *blocklists.Rule) Action {
+	if p.service[r.List] {
+		return Deny
+	}
+	if a, ok := w.ListActions[r.List]; ok {
+		return a
+	}
+	switch r.Action {
+	case blocklists.ActionDeny:
+		return Deny
+	case blocklists.ActionSink:
+		return Sink
+	case blocklists.ActionDrop:
+		return Drop
+	case blocklists.ActionObserve:
+		return Observe
+	}
+	if r.Reply != (blocklists.Reply{}) || r.Rewrite != nil {
+		return Deny
+	}
+	return s.action
 }
 
 // typeOf is the question by which an address of this family was learnt: A or

@@ -7,16 +7,31 @@
 //
 // Every decision first takes the wishes of the device: those given under its
 // name, or else the ones for every device. Among the rules of the lists it
-// follows, package blocklists says which one speaks: the owner's own lists
-// stand above all others, and there the most specific rule wins. Then the first
-// line that applies decides.
+// follows at that hour, package blocklists says which one speaks: the overlay
+// stands above the owner's own lists, and these with the blocked services above
+// all others; there the most specific rule wins, and an allow before a block that
+// is as specific. What a paused list stops is not heard; what it allows is, where
+// it has the last word, so that a pause never stops more than before.
+//
+// What a rule that stops a name does is said, in this order, by: the service it
+// belongs to (deny), the device's action for its list, the rule or its list, the
+// schedule in force, the device. A rule or list that says how a name is to be
+// denied, and names no action, denies it.
+//
+// Then the first line that applies decides.
 //
 // For a name ([Policy.Name]):
 //
-//	1  a rule allows it                               pass
-//	2  a rule blocks it and says how                  deny, sink or drop, as it says
-//	3  a rule blocks it                               as the device wishes, sink by default
-//	4  no rule speaks about it                        pass
+//	1  a pause of everything covers it                pass
+//	2  a rule stops it                                sink, deny or drop
+//	3  all is closed, no own list lets it through     deny
+//	4  the device may not ask for this type           deny, without data
+//	5  a rule answers by itself                       rewrite
+//	6  safe search has an answer                      rewrite
+//	7  a rule has it observed                         observe
+//	8  a rule allows it                               pass
+//	9  a pause of a list covers it                    pass
+//	10 no rule speaks about it                        pass
 //
 // For a flow ([Policy.Flow]):
 //
@@ -28,17 +43,23 @@
 //	6  UDP port 853, 784, 8853: DNS over QUIC         deny
 //	7  TCP port 25: mail, as spam is sent             deny
 //	8  port 135-139, 445: Windows file sharing        deny
-//	9  UDP port 443, the device may not use QUIC      deny
-//	10 an own list blocks the address or the name     deny, or drop
-//	11 an own list allows the address or the name     pass
-//	12 a list blocks the address or the name          deny, or drop
-//	13 a list allows the address or the name          pass
-//	14 no name, the device may not use literals       deny, or drop
-//	15 no name                                        pass, and reported
-//	16 anything else                                  pass
+//	9  a pause of everything covers it                pass
+//	10 UDP port 443, the device may not use QUIC      deny, or drop
+//	11 an own list stops the address or the name      deny, or drop
+//	12 an own list lets the address or the name pass  pass, or observe
+//	13 a list stops the address or the name           deny, or drop
+//	14 all is closed                                  deny
+//	15 a list lets the address or the name pass       pass, or observe
+//	16 no name, the device may not use literals       deny, or drop
+//	17 no name                                        pass, and reported
+//	18 a pause of a list covers it                    pass
+//	19 anything else                                  pass
 //
-// Where no sinkhole is set up, sink means deny. A flow to an ordinary address is
-// never sunk: the sinkhole knows its visitors by the address it gave them.
+// All is closed while a schedule of the device says so (block: all). Where no
+// sinkhole is set up, sink means deny. A flow to an ordinary address is never
+// sunk: the sinkhole knows its visitors by the address it gave them. A flow is
+// let pass by a rule that allows it or answers it, and by one that has it
+// observed, which for a flow other than TCP is a pass.
 //
 // Three things are decided elsewhere. Private and reserved addresses are closed
 // by the tunnel's guard, before and after any policy. Names of the gateway
@@ -47,6 +68,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"sync/atomic"
 
@@ -96,12 +118,14 @@ func (a Action) String() string {
 		return "sink"
 	case Deny:
 		return "deny"
+	case Drop:
+		return "drop"
 	case Rewrite:
 		return "rewrite"
 	case Observe:
 		return "observe"
 	}
-	return "drop"
+	return fmt.Sprintf("action %d", uint8(a))
 }
 
 // Verdict is a decision and what made it. Verdicts can be compared.
@@ -124,7 +148,14 @@ const (
 	ReasonMail        = "mail to port 25"
 	ReasonFileSharing = "Windows file sharing"
 	ReasonQUIC        = "QUIC is refused for this device"
+	ReasonType        = "this type of question is refused for this device"
+	ReasonPaused      = "paused"    // a rule that would have stopped it is named
+	ReasonSchedule    = "schedule " // and its name: it closes everything
 )
+
+// Wanted says that the owner wants the name answered with whatever stands behind
+// it, other names and addresses: a rule allows it, or a pause covers it.
+func (v Verdict) Wanted() bool { return v.Rule.Allow || v.Reason == ReasonPaused }
 
 // Current is the policy in force: replaced whole, never edited.
 type Current = atomic.Pointer[Policy]

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nightlatch/blocklists"
+	"nightlatch/policy/schedule"
 )
 
 var (
@@ -217,11 +218,20 @@ func TestNewErrors(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{Set: set, Default: Rules{Lists: []string{"xiomi"}}}, `policy: blocklists: no list is called "xiomi"; did you mean "xiaomi"?`},
-		{Options{Set: set, Devices: map[string]Rules{"redmi": {Lists: []string{"xiaomi", "samsun"}}}}, `policy: device redmi: blocklists: no list is called "samsun"; did you mean "samsung"?`},
-		{Options{Default: Rules{Action: 9}}, "policy: action 9 of blocked names: want sink, deny or drop"},
-		{Options{Default: Rules{Literal: Sink}}, "policy: action sink of hard-coded addresses: want pass, deny or drop"},
-		{Options{Default: Rules{QUIC: Sink}}, "policy: action sink of QUIC: want pass, deny or drop"},
+		{Options{Set: set, Default: Rules{Lists: []string{"xiomi"}}}, `policy: no list is called "xiomi"; did you mean "xiaomi"?`},
+		{Options{Set: set, Devices: map[string]Rules{"redmi": {Lists: []string{"xiaomi", "samsun"}}}}, `policy: device redmi: no list is called "samsun"; did you mean "samsung"?`},
+		{Options{Default: Rules{Action: 9}}, "policy: action 9 is nothing to do with blocked names: want sink, deny, drop or observe"},
+		{Options{Default: Rules{Literal: Sink}}, "policy: sink is nothing to do with hard-coded addresses: want pass, deny or drop"},
+		{Options{Default: Rules{QUIC: Sink}}, "policy: sink is nothing to do with QUIC: want pass, deny or drop"},
+		{Options{Set: set, Default: Rules{ListActions: map[string]Action{"xiaomi": Rewrite}}}, "policy: rewrite is nothing to do with what list xiaomi blocks: want sink, deny, drop or observe"},
+		{Options{Set: set, Default: Rules{ListActions: map[string]Action{"xiaom": Deny}}}, `policy: no list is called "xiaom"; did you mean "xiaomi"?`},
+		{Options{Set: set, Services: []string{"bytedance"}, Default: Rules{Services: []string{"bytedanse"}}}, `policy: no service is called "bytedanse"; did you mean "bytedance"?`},
+		{Options{Set: set, Services: []string{"bytedance"}, Default: Rules{Lists: []string{"bytedance"}}}, `policy: no list is called "bytedance"`},
+		{Options{Set: set, SafeSearch: "safe"}, `policy: safe search: blocklists: no list is called "safe"`},
+		{Options{Set: set, Default: Rules{SafeSearch: true}}, "policy: there is no list of answers for safe search"},
+		{Options{Set: set, Default: Rules{Schedules: []Schedule{{Name: "night"}}}}, "policy: schedule night: from and to are the same; the whole day is 00:00 to 24:00"},
+		{Options{Set: set, Default: Rules{Schedules: []Schedule{{Name: "night", Range: schedule.Range{To: 60}, Lists: []string{"appel"}}}}}, `policy: schedule night: no list is called "appel"; did you mean "apple"?`},
+		{Options{Set: set, Default: Rules{Schedules: make([]Schedule, MaxSchedules+1)}}, "policy: 33 schedules; at most 32 are kept"},
 		{Options{Sink: []netip.Prefix{netip.MustParsePrefix("::ffff:198.18.0.0/112")}}, "policy: ::ffff:198.18.0.0/112 is no range for a sinkhole"},
 		{Options{Sink: []netip.Prefix{netip.PrefixFrom(netip.MustParseAddr("198.18.0.0"), 99)}}, "policy: invalid Prefix is no range for a sinkhole"},
 	}

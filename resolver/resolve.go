@@ -123,7 +123,7 @@ func (r *Resolver) inspect(p judge, q *query, own policy.Verdict, a *cache.Answe
 // behind is the verdict on what an answer leads to, and the name it is about
 // when it is about a name.
 func (r *Resolver) behind(p judge, d policy.Device, name string, qtype uint16, now time.Time, own policy.Verdict, a *cache.Answer) (policy.Verdict, string) {
-	if !own.Rule.Allow {
+	if !own.Wanted() {
 		for _, t := range a.Targets {
 			if v := p.Name(d, t, qtype, now); v.Action.Stops() {
 				return v, t
