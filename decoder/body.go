@@ -101,6 +101,9 @@ func (p *peel) declared(name string, run inflater, data []byte, at *walk.Step) (
 		p.flag("bomb")
 	}
 	weak := name == "deflate" || name == "brotli" || name == "snappy"
+	if out.Bomb && len(out.Data) == 0 {
+		return nil, nil, false
+	}
 	if !ok || len(out.Data) == 0 || weak && !out.Bomb && (out.Broken || out.Truncated) && !codec.Texty(out.Data) {
 		p.flag("header-mismatch")
 		return nil, nil, false

@@ -23,15 +23,28 @@ func (p *peel) headers() {
 			case "cookie":
 				p.cookies(v)
 			case "authorization", "proxy-authorization":
-				if _, token, ok := strings.Cut(v, " "); ok {
-					v = strings.TrimSpace(token)
-				}
-				p.header(name, v)
+				p.credentials(name, v)
 			default:
 				p.header(name, v)
 			}
 		}
 	}
+}
+
+// credentials opens a token, or a name and a password (RFC 7617), of which the
+// name is looked at.
+func (p *peel) credentials(name, v string) {
+	scheme, token, ok := strings.Cut(v, " ")
+	if token = strings.TrimSpace(token); !ok {
+		token = v
+	}
+	if plain, ok := codec.Base64([]byte(token)); ok && strings.EqualFold(scheme, "Basic") && codec.Printable(plain) {
+		user, _, _ := strings.Cut(string(plain), ":")
+		at := source("header").Child(name, -1).Begin("base64")
+		p.leaf(walk.Leaf{At: at.Child("username", -1), Value: []byte(user)})
+		return
+	}
+	p.header(name, token)
 }
 
 func (p *peel) header(name, value string) {

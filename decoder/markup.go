@@ -47,7 +47,10 @@ func (p *peel) query(data []byte, at *walk.Step) bool {
 func (p *peel) markup(data []byte, at *walk.Step) bool {
 	mark := len(p.leaves)
 	switch {
-	case data[0] == '<' && len(data) > 8 && bytes.IndexByte(data, '>') > 0 && !bytes.HasPrefix(bytes.ToLower(data[:8]), []byte("<!doctyp")):
+	case webPage(data): // only known values are looked for
+		p.leaves = append(p.leaves, walk.Leaf{At: at, Value: data, Binary: true})
+		return true
+	case data[0] == '<' && len(data) > 8 && bytes.IndexByte(data, '>') > 0:
 		step := at.Begin("xml")
 		end := walk.XML(data, step, p.leaf)
 		if end.TooDeep {
@@ -68,6 +71,12 @@ func (p *peel) markup(data []byte, at *walk.Step) bool {
 		return end.Leaves > 0
 	}
 	return false
+}
+
+// webPage reports HTML: a page that was fetched, not visits that are told.
+func webPage(data []byte) bool {
+	head := bytes.ToLower(data[:min(len(data), 16)])
+	return bytes.HasPrefix(head, []byte("<!doctype html")) || bytes.HasPrefix(head, []byte("<html")) || bytes.HasPrefix(head, []byte("<svg"))
 }
 
 // token opens a JSON Web Token (RFC 7519): three parts in base64url, the first

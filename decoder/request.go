@@ -60,11 +60,17 @@ func parseHTTP(p []byte) parsed {
 	if len(fields) == 2 {
 		out.Target = strings.TrimSpace(fields[1][:max(0, strings.LastIndex(fields[1], " HTTP/1."))])
 	}
+	last := ""
 	for _, line := range lines[1:min(len(lines), maxHeaders)] {
+		if values := out.Header[last]; len(line) > 1 && (line[0] == ' ' || line[0] == '\t') && len(values) > 0 {
+			values[len(values)-1] += " " + strings.TrimSpace(string(line)) // RFC 9112 §5.2
+			continue
+		}
 		name, value, ok := strings.Cut(strings.TrimRight(string(line), "\r"), ":")
 		if ok {
 			name = strings.TrimSpace(name)
 			out.Header[name] = append(out.Header[name], strings.TrimSpace(value))
+			last = name
 		}
 	}
 	out.Host = out.get("Host")
@@ -88,8 +94,9 @@ func splitHead(p []byte) (head, body []byte) {
 // frame finds where the body ends.
 func (r *parsed) frame(body []byte) {
 	length, hasLength := r.get("Content-Length"), r.get("Content-Length") != ""
+	r.ambiguous = r.differing("Content-Length")
 	if strings.Contains(strings.ToLower(r.get("Transfer-Encoding")), "chunked") {
-		r.ambiguous = hasLength
+		r.ambiguous = r.ambiguous || hasLength
 		r.Body, r.rest, r.truncated = codec.Chunked(body)
 		return
 	}
@@ -101,9 +108,24 @@ func (r *parsed) frame(body []byte) {
 	case err != nil || n < 0:
 	case n > len(body):
 		r.truncated = true
-	default:
+	case looksHTTP(body[n:]) || len(bytes.TrimSpace(body[n:])) == 0:
 		r.Body, r.rest = body[:n], body[n:]
+	default: // more than was announced; it was received all the same
+		r.ambiguous = true
 	}
+}
+
+// differing reports a header that is given twice, with different values.
+func (r *Request) differing(name string) bool {
+	first := r.get(name)
+	for k, values := range r.Header {
+		for _, v := range values {
+			if strings.EqualFold(k, name) && v != first {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // get gives the first value of a header, whatever its case.

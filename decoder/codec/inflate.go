@@ -64,7 +64,31 @@ func Gzip(p []byte, b *Budget) (Output, bool) {
 		b.gzip = nil
 		return Output{Truncated: errors.Is(err, io.ErrUnexpectedEOF)}, false
 	}
-	return drain(b.gzip, src, b)
+	return drain(&members{b.gzip, src, p}, src, b)
+}
+
+// members reads one gzip member after another. What follows the last and is
+// none is left alone, as gzip(1) does.
+type members struct {
+	r   *gzip.Reader
+	src *bytes.Reader
+	p   []byte
+}
+
+// Read reads on, across the ends of members.
+func (m *members) Read(p []byte) (int, error) {
+	m.r.Multistream(false)
+	n, err := m.r.Read(p)
+	if err == io.EOF && n > 0 {
+		return n, nil // it says so again
+	}
+	if err != io.EOF || !IsGzip(m.p[len(m.p)-m.src.Len():]) {
+		return n, err
+	}
+	if err := m.r.Reset(m.src); err != nil {
+		return 0, err
+	}
+	return 0, nil
 }
 
 // Zlib inflates a zlib stream (RFC 1950).
@@ -126,7 +150,11 @@ const zstdWindow = 4 << 20
 // counts as a spent budget.
 func Zstd(p []byte, b *Budget) (Output, bool) {
 	var h zstd.Header
-	if h.Decode(p) != nil || !b.Take(64<<10+int(min(h.WindowSize, zstdWindow))) {
+	err := h.Decode(p)
+	if err == nil && h.HasFCS && h.FrameContentSize > bombFrom && h.FrameContentSize/bombRatio > uint64(len(p)) {
+		return Output{Bomb: true}, true // it says so itself
+	}
+	if err != nil || !b.Take(64<<10+int(min(h.WindowSize, zstdWindow))) {
 		return Output{}, false
 	}
 	src := bytes.NewReader(p)

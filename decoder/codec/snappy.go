@@ -27,6 +27,7 @@ func SnappyFramed(p []byte, b *Budget) (Output, bool) {
 		chunk := p[at : at+size]
 		at += size
 		if !out.snappyChunk(kind, chunk, at, b) || out.Truncated {
+			b.Spent = b.Spent || b.Inflate < 64<<10 && at < len(p) // a chunk may hold so much
 			break
 		}
 	}

@@ -33,7 +33,7 @@ func Base64(s []byte) ([]byte, bool) {
 			return nil, false
 		}
 	}
-	if total == 0 || n == 1 || pad > 2 || pad > 0 && (n+pad)%4 != 0 {
+	if total == 0 || n == 1 && total < longBase64 || pad > 2 || pad > 0 && (n+pad)%4 != 0 {
 		return nil, false
 	}
 	switch n {
@@ -44,6 +44,10 @@ func Base64(s []byte) ([]byte, bool) {
 	}
 	return out, true
 }
+
+// longBase64 is the number of characters from which a text that ends one short
+// of a group is taken for base64 that was cut off: the last character is lost.
+const longBase64 = 48
 
 const (
 	isSpace = 64 + iota

@@ -125,7 +125,8 @@ func engine(host string) string {
 // and query only words count: a GraphQL text, an id or a number is none.
 func (f *finder) search(fd *field) {
 	v := fd.value
-	if len(v) < 2 || len(v) > 512 || fd.number || isHex(v) && len(v) >= 16 || strings.ContainsAny(v, "{}<>\n\x00") || strings.Count(v, "%") > 2 {
+	if len(v) < 2 || len(v) > 512 || fd.number || isHex(v) && len(v) >= 16 || strings.ContainsAny(v, "{}<>\n\x00") || strings.Count(v, "%") > 2 ||
+		strings.HasPrefix(v, "query ") || strings.HasPrefix(v, "mutation ") { // GraphQL, perhaps cut
 		return
 	}
 	c := Likely
