@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"nightlatch/resolver/dnssec/tree"
 	"time"
 
 	"github.com/miekg/dns"
@@ -42,7 +43,7 @@ const (
 func (w *work) zone(name string) *zone {
 	z := w.at(".", func() *cut { return w.root() }).zone
 	for n := 1; n <= dns.CountLabel(name) && z.status == Secure; n++ {
-		sub := suffix(name, n)
+		sub := tree.Suffix(name, n)
 		if w.v.negative[sub] {
 			return &zone{name: sub, status: Insecure, fault: insecure(-1, "")}
 		}

@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"nightlatch/resolver/dnssec/tree"
 	"slices"
 	"strings"
 
@@ -72,7 +73,7 @@ func (p *proof) absence(name string) Result {
 	}
 	if n := p.covers(name); n != nil {
 		ce := encloser(n, name)
-		if p.covers(wildcard(ce)) != nil {
+		if p.covers(tree.Wildcard(ce)) != nil {
 			return secure()
 		}
 	}
@@ -94,7 +95,7 @@ func (p *proof) nodata(name string, qtype uint16) Result {
 		if dns.IsSubDomain(name, n.NextDomain) {
 			return secure() // an empty name with others below it
 		}
-		star := p.matches(wildcard(encloser(n, name)))
+		star := p.matches(tree.Wildcard(encloser(n, name)))
 		if star != nil && lacks(star.TypeBitMap, qtype, name) {
 			return secure()
 		}
@@ -202,9 +203,9 @@ func (p *proof) covers(name string) *dns.NSEC {
 		if own != name && dns.IsSubDomain(own, name) && leadsAway(n.TypeBitMap) {
 			continue
 		}
-		after := compare(own, name) < 0
+		after := tree.Compare(own, name) < 0
 		last := next == p.zone.name // the zone ends here, and begins again
-		if after && (last || compare(name, next) < 0) && dns.IsSubDomain(p.zone.name, name) {
+		if after && (last || tree.Compare(name, next) < 0) && dns.IsSubDomain(p.zone.name, name) {
 			return n
 		}
 	}
@@ -220,7 +221,7 @@ func leadsAway(types []uint16) bool {
 // encloser gives the nearest name above name that exists, by the NSEC that
 // covers name: it shares the most labels with one of its two names.
 func encloser(n *dns.NSEC, name string) string {
-	return suffix(name, max(common(name, dns.CanonicalName(n.Hdr.Name)), common(name, dns.CanonicalName(n.NextDomain))))
+	return tree.Suffix(name, max(tree.Common(name, dns.CanonicalName(n.Hdr.Name)), tree.Common(name, dns.CanonicalName(n.NextDomain))))
 }
 
 // equalHex compares digests as they are written.

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"nightlatch/resolver/dnssec/tree"
 	"slices"
 	"strings"
 	"sync"
@@ -172,7 +173,7 @@ func (w *work) positive(s *set, authority []dns.RR) Result {
 		return res
 	}
 	p := w.proof(z, authority)
-	return p.expansion(suffix(s.name, int(sig.Labels)+1))
+	return p.expansion(tree.Suffix(s.name, int(sig.Labels)+1))
 }
 
 // denied judges an answer that says that a name or its type does not exist. The
@@ -219,7 +220,7 @@ func signers(authority []dns.RR, name string) []string {
 // above (RFC 4035 §3.1.4.1).
 func owner(name string, qtype uint16) string {
 	if qtype == dns.TypeDS && name != "." {
-		return suffix(name, dns.CountLabel(name)-1)
+		return tree.Suffix(name, dns.CountLabel(name)-1)
 	}
 	return name
 }

@@ -4,12 +4,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"nightlatch/resolver/dnssec/signed"
+	"nightlatch/resolver/dnssec/tree"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
 )
+
+// noon is the time in which the test world lives.
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// world is a signed internet, and what is done to its answers.
+type world struct {
+	*signed.World
+	spoil   func(m *dns.Msg)
+	spoilAt string // "name. TYPE"; empty is every answer
+}
+
+func newWorld(t testing.TB, zones ...signed.Zone) *world {
+	t.Helper()
+	s, err := signed.New(noon, zones...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{World: s}
+	s.Spoil = func(name string, qtype uint16, m *dns.Msg) {
+		if w.spoil != nil && (w.spoilAt == "" || w.spoilAt == name+" "+dns.Type(qtype).String()) {
+			w.spoil(m)
+		}
+	}
+	return w
+}
+
+func (w *world) ask(_ context.Context, name string, qtype uint16) (*dns.Msg, error) {
+	return w.Answer(name, qtype), nil
+}
+
+// validator trusts the root of the world.
+func (w *world) validator(negative ...string) *Validator {
+	return New(Options{Ask: w.ask, Anchors: []*dns.DS{w.Anchor()}, Negative: negative, Now: func() time.Time { return noon }})
+}
+
+// check asks a question and validates the answer.
+func (w *world) check(v *Validator, name string, qtype uint16) Result {
+	m := w.Answer(name, qtype)
+	return v.Validate(context.Background(), name, qtype, m.Rcode, m.Answer, m.Ns)
+}
 
 const hosts = `
 @ IN A 192.0.2.1
@@ -27,31 +69,31 @@ nowhere IN CNAME absent
 
 // home is the world of most tests: zones with NSEC, with NSEC3, with opt-out,
 // unsigned ones, and one with what is not supported.
-func home(t testing.TB, more ...zoneSpec) *world {
+func home(t testing.TB, more ...signed.Zone) *world {
 	return newWorld(t, append(more,
-		zoneSpec{name: ".", alg: dns.ECDSAP256SHA256},
-		zoneSpec{name: "test.", alg: dns.ECDSAP256SHA256, records: "*.star IN TXT \"t\"\n"},
-		zoneSpec{name: "nsec.test.", alg: dns.ECDSAP256SHA256, records: hosts},
-		zoneSpec{name: "sub.nsec.test.", alg: dns.ED25519, records: hosts},
-		zoneSpec{name: "island.nsec.test.", alg: dns.ED25519, noDS: true, records: hosts},
-		zoneSpec{name: "nsec3.test.", alg: dns.ECDSAP256SHA256, nsec3: true, iter: 3, records: hosts},
-		zoneSpec{name: "optout.test.", alg: dns.ECDSAP384SHA384, nsec3: true, optOut: true, records: hosts},
-		zoneSpec{name: "plain.optout.test.", records: hosts},
-		zoneSpec{name: "signed.optout.test.", alg: dns.ED25519, records: hosts},
-		zoneSpec{name: "many.test.", alg: dns.ED25519, nsec3: true, iter: 151, records: hosts},
-		zoneSpec{name: "plain.test.", records: hosts},
-		zoneSpec{name: "below.plain.test.", records: hosts},
-		zoneSpec{name: "expired.test.", alg: dns.ED25519, from: noon.Add(-48 * time.Hour), to: noon.Add(-time.Hour), records: hosts},
-		zoneSpec{name: "early.test.", alg: dns.ED25519, from: noon.Add(time.Hour), to: noon.Add(48 * time.Hour), records: hosts},
+		signed.Zone{Name: ".", Alg: dns.ECDSAP256SHA256},
+		signed.Zone{Name: "test.", Alg: dns.ECDSAP256SHA256, Records: "*.star IN TXT \"t\"\n"},
+		signed.Zone{Name: "nsec.test.", Alg: dns.ECDSAP256SHA256, Records: hosts},
+		signed.Zone{Name: "sub.nsec.test.", Alg: dns.ED25519, Records: hosts},
+		signed.Zone{Name: "island.nsec.test.", Alg: dns.ED25519, NoDS: true, Records: hosts},
+		signed.Zone{Name: "nsec3.test.", Alg: dns.ECDSAP256SHA256, NSEC3: true, Iter: 3, Records: hosts},
+		signed.Zone{Name: "optout.test.", Alg: dns.ECDSAP384SHA384, NSEC3: true, OptOut: true, Records: hosts},
+		signed.Zone{Name: "plain.optout.test.", Records: hosts},
+		signed.Zone{Name: "signed.optout.test.", Alg: dns.ED25519, Records: hosts},
+		signed.Zone{Name: "many.test.", Alg: dns.ED25519, NSEC3: true, Iter: 151, Records: hosts},
+		signed.Zone{Name: "plain.test.", Records: hosts},
+		signed.Zone{Name: "below.plain.test.", Records: hosts},
+		signed.Zone{Name: "expired.test.", Alg: dns.ED25519, From: noon.Add(-48 * time.Hour), To: noon.Add(-time.Hour), Records: hosts},
+		signed.Zone{Name: "early.test.", Alg: dns.ED25519, From: noon.Add(time.Hour), To: noon.Add(48 * time.Hour), Records: hosts},
 	)...)
 }
 
 // TestHonest: what an honest world answers, by name and type.
 func TestHonest(t *testing.T) {
 	w := home(t,
-		zoneSpec{name: "sha256.test.", alg: dns.RSASHA256, records: hosts},
-		zoneSpec{name: "sha512.test.", alg: dns.RSASHA512, digest: dns.SHA384, records: hosts},
-		zoneSpec{name: "sha1.test.", alg: dns.RSASHA1, digest: dns.SHA1, records: hosts},
+		signed.Zone{Name: "sha256.test.", Alg: dns.RSASHA256, Records: hosts},
+		signed.Zone{Name: "sha512.test.", Alg: dns.RSASHA512, Digest: dns.SHA384, Records: hosts},
+		signed.Zone{Name: "sha1.test.", Alg: dns.RSASHA1, Digest: dns.SHA1, Records: hosts},
 	)
 	v := w.validator()
 	for _, zone := range []struct {
@@ -160,6 +202,10 @@ func TestBroken(t *testing.T) {
 		}
 	}
 	world := home(t)
+	rr, err := dns.NewRR("www.nsec.test. 300 IN A 203.0.113.9")
+	if err != nil {
+		t.Fatal(err)
+	}
 	sigs := drop(func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeRRSIG })
 	for _, c := range []struct {
 		what  string
@@ -172,7 +218,7 @@ func TestBroken(t *testing.T) {
 		{"all signatures and proofs are gone", "absent.nsec.test. A", "", drop(ofType(dns.TypeNSEC, dns.TypeRRSIG)), 12},
 		{"an address is changed", "www.nsec.test. A", "", each(func(a *dns.A) { a.A[3]++ }), 6},
 		{"an address is added", "www.nsec.test. A", "", func(m *dns.Msg) {
-			m.Answer = append(m.Answer, mustRR(t, "www.nsec.test. 300 IN A 203.0.113.9"))
+			m.Answer = append(m.Answer, rr)
 		}, 6},
 		{"a signature is of another name", "www.nsec.test. A", "", each(func(s *dns.RRSIG) { s.Labels = 1 }), 6},
 		{"a signature is stretched", "www.expired.test. A", "www.expired.test. A", each(func(s *dns.RRSIG) { s.Expiration = uint32(noon.Unix() + 9999) }), 7},
@@ -191,8 +237,8 @@ func TestBroken(t *testing.T) {
 		{"DS is not signed", "www.nsec.test. A", "nsec.test. DS", sigs, 10},
 		{"DS is gone without a proof", "www.nsec.test. A", "nsec.test. DS", func(m *dns.Msg) { m.Answer = nil }, 12},
 		{"DS is denied by the proof of another name", "www.nsec.test. A", "nsec.test. DS", func(m *dns.Msg) {
-			*m = dns.Msg{}
-			world.answer(m, "plain.test.", dns.TypeDS, 0)
+			world.spoil = nil
+			*m = *world.Answer("plain.test.", dns.TypeDS)
 		}, 12},
 		{"the proof of a missing name is of another", "absent.nsec.test. A", "", drop(func(rr dns.RR) bool {
 			return rr.Header().Name == "alias.nsec.test." || rr.Header().Name == "nsec.test." && ofType(dns.TypeNSEC)(rr)
@@ -201,7 +247,7 @@ func TestBroken(t *testing.T) {
 		{"a missing name becomes a missing type", "absent.nsec.test. A", "", func(m *dns.Msg) { m.Rcode = 0 }, 12},
 		{"a missing type becomes a missing name", "www.nsec.test. AAAA", "", func(m *dns.Msg) { m.Rcode = 3 }, 12},
 		{"a type is denied that is there", "www.nsec.test. TXT", "", func(m *dns.Msg) {
-			*m = dns.Msg{Ns: world.zones["nsec.test."].nsec("www.nsec.test.")}
+			*m = dns.Msg{Ns: world.NSEC("nsec.test.", "www.nsec.test.")}
 		}, 12},
 		{"NSEC3: the proofs are gone", "absent.nsec3.test. A", "", drop(ofType(dns.TypeNSEC3)), 12},
 		{"NSEC3: a bit is changed", "www.nsec3.test. AAAA", "", each(func(n *dns.NSEC3) { n.TypeBitMap = []uint16{1} }), 6},
@@ -268,8 +314,8 @@ func TestUnsupported(t *testing.T) {
 		"algorithm": func(d *dns.DS) { d.Algorithm = 200 },
 		"digest":    func(d *dns.DS) { d.DigestType = 200 },
 	} {
-		w := newWorld(t, zoneSpec{name: ".", alg: dns.ED25519}, zoneSpec{name: "odd.", alg: dns.ED25519, records: hosts})
-		change(w.zones["."].rrs["odd."][dns.TypeDS][0].(*dns.DS)) // before it is signed
+		w := newWorld(t, signed.Zone{Name: ".", Alg: dns.ED25519}, signed.Zone{Name: "odd.", Alg: dns.ED25519, Records: hosts})
+		change(w.DS("odd.")[0])
 		if got := w.check(w.validator(), "www.odd.", dns.TypeA); got.Status != Insecure || got.EDE <= 0 {
 			t.Errorf("%s: %v %d %s, want insecure with a code", what, got.Status, got.EDE, got.Reason)
 		}
@@ -302,13 +348,13 @@ func TestRemembered(t *testing.T) {
 	w := home(t)
 	v := w.validator()
 	w.check(v, "www.nsec.test.", dns.TypeA)
-	clear(w.asked)
+	clear(w.Asked)
 	w.check(v, "deep.empty.nsec.test.", dns.TypeA)
 	w.check(v, "absent.nsec.test.", dns.TypeA)
-	delete(w.asked, "deep.empty.nsec.test. A")
-	delete(w.asked, "absent.nsec.test. A")
-	if len(w.asked) != 0 {
-		t.Errorf("asked again: %v", w.asked)
+	delete(w.Asked, "deep.empty.nsec.test. A")
+	delete(w.Asked, "absent.nsec.test. A")
+	if len(w.Asked) != 0 {
+		t.Errorf("asked again: %v", w.Asked)
 	}
 }
 
@@ -344,7 +390,7 @@ func TestKeyTrap(t *testing.T) {
 // TestHashWork: a name of many labels asks for a bounded number of hashes
 // (CVE-2023-50868).
 func TestHashWork(t *testing.T) {
-	w := newWorld(t, zoneSpec{name: ".", alg: dns.ED25519}, zoneSpec{name: "z.", alg: dns.ED25519, nsec3: true, iter: maxIterations, records: hosts})
+	w := newWorld(t, signed.Zone{Name: ".", Alg: dns.ED25519}, signed.Zone{Name: "z.", Alg: dns.ED25519, NSEC3: true, Iter: maxIterations, Records: hosts})
 	name := strings.Repeat("a.", 100) + "z."
 	m, _ := w.ask(context.Background(), name, dns.TypeA)
 	k := w.validator().work(context.Background())
@@ -355,7 +401,7 @@ func TestHashWork(t *testing.T) {
 
 // TestBounded: what is remembered does not grow.
 func TestBounded(t *testing.T) {
-	w := newWorld(t, zoneSpec{name: ".", alg: dns.ED25519, records: "* IN A 192.0.2.1\n"})
+	w := newWorld(t, signed.Zone{Name: ".", Alg: dns.ED25519, Records: "* IN A 192.0.2.1\n"})
 	v := w.validator()
 	k := &work{v: v, ctx: context.Background(), now: noon}
 	for i := range maxKnown * 2 {
@@ -387,10 +433,47 @@ func TestCompare(t *testing.T) { // RFC 4034 §6.1
 	order := []string{"example.", "a.example.", "yljkjljk.a.example.", "Z.a.example.", "zABC.a.EXAMPLE.", "z.example.", "\\001.z.example.", "*.z.example.", "\\200.z.example."}
 	for i := range order {
 		for j := range order {
-			got := compare(order[i], order[j])
+			got := tree.Compare(order[i], order[j])
 			if (got < 0) != (i < j) || (got == 0) != (i == j) {
-				t.Errorf("compare(%s, %s) = %d", order[i], order[j], got)
+				t.Errorf("tree.Compare(%s, %s) = %d", order[i], order[j], got)
 			}
 		}
 	}
+}
+
+// FuzzValidate: whatever is done to the octets of an answer, nothing but what
+// was signed is called secure.
+func FuzzValidate(f *testing.F) {
+	w := home(f)
+	v := w.validator()
+	const name = "www.nsec.test."
+	honest := w.Answer(name, dns.TypeA)
+	want := honest.Answer[0].String()
+	for _, m := range []*dns.Msg{honest, w.Answer("absent.nsec.test.", dns.TypeA), w.Answer("absent.nsec3.test.", dns.TypeA), w.Answer("a.wild.nsec.test.", dns.TypeA)} {
+		b, err := m.Pack()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m := new(dns.Msg)
+		if m.Unpack(b) != nil {
+			return
+		}
+		res := v.Validate(context.Background(), name, dns.TypeA, m.Rcode, m.Answer, m.Ns)
+		if res.Status != Secure {
+			return
+		}
+		for _, rr := range m.Answer {
+			h := rr.Header()
+			h.Ttl = 300 // not signed as such
+			if h.Rrtype == dns.TypeA && dns.CanonicalName(h.Name) == name && rr.String() != want {
+				t.Errorf("secure: %s", rr)
+			}
+		}
+		if m.Rcode == dns.RcodeNameError && len(m.Answer) == 0 {
+			t.Error("a name that is there is securely absent")
+		}
+	})
 }

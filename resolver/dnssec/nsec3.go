@@ -1,6 +1,7 @@
 package dnssec
 
 import (
+	"nightlatch/resolver/dnssec/tree"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -83,7 +84,7 @@ func (p *proof) covers3(name string) *dns.NSEC3 {
 func (p *proof) closest(name string) (ce string, cover *dns.NSEC3) {
 	next := name
 	for n := dns.CountLabel(name) - 1; n >= dns.CountLabel(p.zone.name); n-- {
-		ce = suffix(name, n)
+		ce = tree.Suffix(name, n)
 		if m := p.matches3(ce); m != nil {
 			if leadsAway(m.TypeBitMap) {
 				return "", nil
@@ -98,7 +99,7 @@ func (p *proof) closest(name string) (ce string, cover *dns.NSEC3) {
 // absence3 is absence with NSEC3 (RFC 5155 §8.4).
 func (p *proof) absence3(name string) (ok, optOut bool) {
 	ce, cover := p.closest(name)
-	if cover == nil || p.covers3(wildcard(ce)) == nil {
+	if cover == nil || p.covers3(tree.Wildcard(ce)) == nil {
 		return false, false
 	}
 	return true, cover.Flags&optOutFlag != 0
@@ -113,7 +114,7 @@ func (p *proof) nodata3(name string, qtype uint16) (ok, optOut bool) {
 	if cover == nil {
 		return false, false
 	}
-	if star := p.matches3(wildcard(ce)); star != nil && lacks(star.TypeBitMap, qtype, name) {
+	if star := p.matches3(tree.Wildcard(ce)); star != nil && lacks(star.TypeBitMap, qtype, name) {
 		return true, cover.Flags&optOutFlag != 0
 	}
 	return cover.Flags&optOutFlag != 0, true

@@ -2,6 +2,7 @@ package dnssec
 
 import (
 	"fmt"
+	"nightlatch/resolver/dnssec/tree"
 	"time"
 
 	"github.com/miekg/dns"
@@ -170,14 +171,5 @@ func (w *work) try(s *set, sig *dns.RRSIG, z *zone) Result {
 
 // expanded tells whether a wildcard stood for a name (RFC 4034 §3.1.3).
 func expanded(name string, sig *dns.RRSIG) bool {
-	return int(sig.Labels) < labels(name)
-}
-
-// labels counts the labels of a name as signatures do: without a leading "*".
-func labels(name string) int {
-	n := dns.CountLabel(name)
-	if len(name) > 1 && name[:2] == "*." {
-		n--
-	}
-	return n
+	return int(sig.Labels) < tree.Labels(name)
 }

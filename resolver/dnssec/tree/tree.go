@@ -1,4 +1,6 @@
-package dnssec
+// Package tree works on places in the tree of names. Names are in presentation
+// form, lower case, with the final dot.
+package tree
 
 import (
 	"bytes"
@@ -6,8 +8,8 @@ import (
 	"github.com/miekg/dns"
 )
 
-// suffix gives the last n labels of a canonical name.
-func suffix(name string, n int) string {
+// Suffix gives the last n labels of a canonical name.
+func Suffix(name string, n int) string {
 	starts := dns.Split(name)
 	if n <= 0 {
 		return "."
@@ -18,20 +20,20 @@ func suffix(name string, n int) string {
 	return name[starts[len(starts)-n]:]
 }
 
-// common counts the labels that two names share, from the root on.
-func common(a, b string) int { return dns.CompareDomainName(a, b) }
+// Common counts the labels that two names share, from the root on.
+func Common(a, b string) int { return dns.CompareDomainName(a, b) }
 
-// wildcard gives the wildcard below a name.
-func wildcard(name string) string {
+// Wildcard gives the wildcard below a name.
+func Wildcard(name string) string {
 	if name == "." {
 		return "*."
 	}
 	return "*." + name
 }
 
-// compare orders names as zones do (RFC 4034 §6.1): label by label from the
+// Compare orders names as zones do (RFC 4034 §6.1): label by label from the
 // root, each as octets in lower case.
-func compare(a, b string) int {
+func Compare(a, b string) int {
 	var bufA, bufB [256]byte
 	x, y := split(bufA[:], a), split(bufB[:], b)
 	for i, j := len(x)-1, len(y)-1; i >= 0 && j >= 0; i, j = i-1, j-1 {
@@ -62,4 +64,13 @@ func split(buf []byte, name string) [][]byte {
 		at = end
 	}
 	return out
+}
+
+// Labels counts the labels of a name as signatures do: without a leading "*".
+func Labels(name string) int {
+	n := dns.CountLabel(name)
+	if len(name) > 1 && name[:2] == "*." {
+		n--
+	}
+	return n
 }
