@@ -53,6 +53,17 @@ func (s *Sinkhole) takeTLS(c journal.Capture) {
 	})
 }
 
+// takeDatagram decodes and records a datagram, or a QUIC connection that was
+// refused, whose sample is its ClientHello.
+func (s *Sinkhole) takeDatagram(ctx context.Context, d datagram) {
+	if d.at.TLS != nil {
+		d.at.Sample = d.payload
+		s.takeTLS(d.at)
+		return
+	}
+	s.takeRaw(ctx, d.at, body{sample: d.payload, size: d.at.Size})
+}
+
 // take is the way of every capture: rate, fold, decode, record.
 func (s *Sinkhole) take(c journal.Capture, sample []byte, key uint64, decode func() decoder.Result) {
 	c.Sample = nil
@@ -116,6 +127,7 @@ func (s *Sinkhole) sweep(all bool) {
 	for _, c := range s.folds.sweep(s.now(), all) {
 		s.record(c)
 	}
+	s.packets.sweep(s.now())
 	for device, n := range s.rates.sweep(s.now()) {
 		s.record(journal.Notice{Time: s.now(), Level: journal.Warn, Room: "sinkhole", Device: device,
 			Text: fmt.Sprintf("%d captures were left out: more than %d a second", n, s.limits.Rate)})
@@ -139,7 +151,7 @@ func (s *Sinkhole) fingerprint(c journal.Capture, h map[string][]string, sample 
 		text(k)
 		text(h[k]...)
 	}
-	if c.Scheme != "tls" { // padding and tickets change the size of a ClientHello
+	if c.Scheme != "tls" && c.Scheme != "quic" { // padding and tickets change the size of a ClientHello
 		fmt.Fprintf(&m, "%d;", c.Size)
 	}
 	m.Write(sample)

@@ -5,7 +5,8 @@
 //
 // HTTP is read on any port; HTTPS only with the owner's own authority ([CA])
 // and only for names that are being sunk; everything else is captured as
-// bytes. Nothing is ever forwarded.
+// bytes, UDP too; QUIC is refused so that its clients come back over TCP. What
+// is sunk is never forwarded.
 package sinkhole
 
 import (
@@ -95,25 +96,28 @@ func def[T int | int64 | time.Duration](v *T, d T) {
 
 // Sinkhole stands in for blocked servers. It is safe for concurrent use.
 type Sinkhole struct {
-	opt      Options
-	limits   Limits
-	log      *slog.Logger
-	now      func() time.Time
-	pool     *pool.Pool
-	mint     atomic.Pointer[authority.Mint] // nil without a CA
-	decoder  atomic.Pointer[Decoder]        // nil without a decoder
-	refusals *refusals
-	folds    *folds
-	rates    *rates
-	decoders chan struct{} // a place each for the payloads being decoded
-	memory   atomic.Int64  // bytes of samples held now
-	buffers  sync.Pool     // *[]byte of readChunk bytes
-	readers  sync.Pool     // *bufio.Reader of headMax bytes
-	replies  atomic.Pointer[reply.Set]
-	h2       *http.Server
-	conns    atomic.Int64
-	shares   shares
-	counts   counts
+	opt       Options
+	limits    Limits
+	log       *slog.Logger
+	now       func() time.Time
+	pool      *pool.Pool
+	mint      atomic.Pointer[authority.Mint] // nil without a CA
+	decoder   atomic.Pointer[Decoder]        // nil without a decoder
+	refusals  *refusals
+	folds     *folds
+	rates     *rates
+	decoders  chan struct{} // a place each for the payloads being decoded
+	memory    atomic.Int64  // bytes of samples held now
+	buffers   sync.Pool     // *[]byte of readChunk bytes
+	readers   sync.Pool     // *bufio.Reader of headMax bytes
+	replies   atomic.Pointer[reply.Set]
+	h2        *http.Server
+	packets   *rates
+	attempts  attempts
+	datagrams chan datagram
+	conns     atomic.Int64
+	shares    shares
+	counts    counts
 }
 
 // counts are the running totals behind Stats.
@@ -157,6 +161,8 @@ func New(o Options) (*Sinkhole, error) {
 	}
 	s.folds = newFolds(s.limits.Fold)
 	s.rates = &rates{perSecond: float64(s.limits.Rate), table: map[string]*bucket{}}
+	s.packets = &rates{perSecond: datagramRate, table: map[string]*bucket{}}
+	s.datagrams = make(chan datagram, maxDatagrams)
 	s.decoders = make(chan struct{}, s.limits.Decoders)
 	if err := s.firstReplies(); err != nil {
 		return nil, err
@@ -185,8 +191,9 @@ func (s *Sinkhole) Stats() Stats {
 	}
 }
 
-// Run records what was folded and tells what was left out, until ctx ends.
-// Connections are served without it too, but counts of repeats come late.
+// Run records datagrams and what was folded, and tells what was left out, until
+// ctx ends. Connections are served without it too, but counts of repeats come
+// late, and datagrams wait.
 func (s *Sinkhole) Run(ctx context.Context) error {
 	tick := time.NewTicker(s.limits.Fold / 2)
 	defer tick.Stop()
@@ -194,6 +201,8 @@ func (s *Sinkhole) Run(ctx context.Context) error {
 		select {
 		case <-tick.C:
 			s.sweep(false)
+		case d := <-s.datagrams:
+			s.takeDatagram(ctx, d)
 		case <-ctx.Done():
 			s.sweep(true)
 			return nil

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"nightlatch/journal"
 	"nightlatch/hello/clienthello"
+	"nightlatch/journal"
 )
 
 // Outcomes of a TLS connection, as journal.TLS.Outcome tells them.

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"nightlatch/sinkhole/authority"
 	"nightlatch/hello/clienthello"
+	"nightlatch/sinkhole/authority"
 )
 
 func newCA(tb testing.TB) (*CA, *x509.CertPool) {

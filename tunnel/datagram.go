@@ -60,5 +60,5 @@ func (t *Tunnel) writeUDP(src, dst netip.AddrPort, payload []byte) {
 		t.stack.Device.Send(datagram.Datagram{Src: src, Dst: dst, Payload: payload}.Packet())
 		return
 	}
-	t.writeFragments(src, dst, payload)
+	t.stack.SendFragments(src, dst, payload)
 }

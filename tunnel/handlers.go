@@ -29,8 +29,13 @@ type Handlers struct {
 	NameOf func(d policy.Device, addr netip.Addr) (name string, exact bool)
 
 	// Sink takes over a TCP flow whose verdict is Sink and returns when it ends.
-	// Sunk UDP flows are refused, so that QUIC clients fall back to TCP.
 	Sink func(ctx context.Context, f policy.Flow, c net.Conn)
+
+	// SinkPacket takes one datagram of a UDP flow whose verdict is Sink, and may
+	// give one to send back; what is not taken is refused with an unreachable.
+	// It runs on WireGuard's receive goroutine: it must not wait, and must keep
+	// nothing of payload. Nil refuses all.
+	SinkPacket func(f policy.Flow, payload []byte) (answer []byte, taken bool)
 
 	// Dial opens a TCP connection to an address the guard has passed. Nil means
 	// a host socket that is guarded once more at the moment of the dial.

@@ -9,14 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"nightlatch/journal"
 	"nightlatch/policy"
-	"nightlatch/tunnel/netstack"
 )
 
 // handleUDP forwards one datagram of a device. It runs on WireGuard's receive
@@ -33,7 +30,7 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	if f.Dst.Port() == dnsPort {
 		return t.udpDNS(p, f, pkt.Data().AsRange().ToSlice()) // a fragmented or odd one; see intercept
 	}
-	now := time.Now()
+	now, data := time.Now(), pkt.Data().AsRange().ToSlice()
 	m := p.mappingOf(f.Src)
 	var uf *udpFlow
 	if m != nil {
@@ -41,12 +38,11 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	}
 	if uf == nil || uf.policy != t.currentPolicy() {
 		var ok bool
-		if m, uf, ok = t.openUDP(p, f, now); uf == nil {
+		if m, uf, ok = t.openUDP(p, f, data, now); uf == nil {
 			return ok
 		}
 	}
 	uf.last.Store(now.UnixNano())
-	data := pkt.Data().AsRange().ToSlice()
 	switch err := m.write(data, f.Dst); {
 	case isClosed(err): // it ended a moment ago: one datagram is lost, as on any network
 		p.drop(m)
@@ -69,12 +65,15 @@ func (t *Tunnel) currentPolicy() *policy.Policy {
 
 // openUDP judges a flow that is new, or was judged by an older policy. Without
 // a flow it tells whether the datagram is done with (silence) or refused.
-func (t *Tunnel) openUDP(p *peer, pf policy.Flow, now time.Time) (*mapping, *udpFlow, bool) {
+func (t *Tunnel) openUDP(p *peer, pf policy.Flow, data []byte, now time.Time) (*mapping, *udpFlow, bool) {
 	uf := &udpFlow{flow: newFlow(t, p, pf), policy: t.currentPolicy()}
 	uf.verdict = t.judge(&uf.Flow, now)
-	if uf.verdict.Action.Stops() { // Sink too: QUIC clients fall back to TCP
+	if uf.verdict.Action.Stops() {
 		if m := p.mappingOf(pf.Src); m != nil {
 			m.forget(pf.Dst)
+		}
+		if uf.verdict.Action == policy.Sink {
+			return nil, nil, t.sinkPacket(uf, data)
 		}
 		uf.refused()
 		return nil, nil, uf.verdict.Action == policy.Drop
@@ -91,6 +90,29 @@ func (t *Tunnel) openUDP(p *peer, pf policy.Flow, now time.Time) (*mapping, *udp
 		return nil, nil, false
 	}
 	return m, m.add(uf), true
+}
+
+// sinkPacket gives a datagram to the sinkhole; false: it does not want it. There
+// is no mapping: each datagram stands for itself, and they are recorded folded,
+// as nothing says when such a flow ends.
+func (t *Tunnel) sinkPacket(uf *udpFlow, data []byte) bool {
+	sink := t.opts.Handlers.SinkPacket
+	if sink == nil {
+		uf.refused()
+		return false
+	}
+	answer, taken := sink(uf.Flow, data)
+	if !taken {
+		uf.refused()
+		return false
+	}
+	uf.up.Store(int64(len(data)))
+	uf.down.Store(int64(len(answer)))
+	uf.failed(nil)
+	if answer != nil {
+		t.writeUDP(uf.Dst, uf.Src, answer)
+	}
+	return true
 }
 
 // drop takes a mapping out that has ended, if it is still there.
@@ -365,31 +387,4 @@ func (m *mapping) idle(before int64) (out []*udpFlow) {
 		}
 	}
 	return out
-}
-
-// writeFragments lets the stack cut a datagram to the MTU. It is built here, so
-// that no endpoint of the stack is needed.
-func (t *Tunnel) writeFragments(src, dst netip.AddrPort, payload []byte) {
-	proto := netstack.Protocol(dst.Addr())
-	route, err := t.stack.FindRoute(netstack.NIC, netstack.Addr(src.Addr()), netstack.Addr(dst.Addr()), proto, false)
-	if err != nil {
-		return
-	}
-	defer route.Release()
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{
-		ReserveHeaderBytes: header.UDPMinimumSize + int(route.MaxHeaderLength()),
-		Payload:            buffer.MakeWithData(payload),
-	})
-	defer pkt.DecRef()
-	pkt.TransportProtocolNumber = header.UDPProtocolNumber
-	h := header.UDP(pkt.TransportHeader().Push(header.UDPMinimumSize))
-	size := uint16(pkt.Size())
-	h.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: size})
-	pseudo := route.PseudoHeaderChecksum(header.UDPProtocolNumber, size)
-	sum := ^h.CalculateChecksum(checksum.Combine(pseudo, pkt.Data().Checksum()))
-	if sum == 0 {
-		sum = 0xffff // RFC 768: zero means none
-	}
-	h.SetChecksum(sum)
-	route.WritePacket(stack.NetworkHeaderParams{Protocol: header.UDPProtocolNumber, TTL: route.DefaultTTL()}, pkt)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nightlatch/journal"
+	"nightlatch/policy"
 	"nightlatch/tunnel/host"
 )
 
@@ -233,4 +234,41 @@ func TestHostPing(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// TestSinkPacket: datagrams to a sunk address go to the sinkhole, which may
+// answer them or refuse them; no host socket is opened.
+func TestSinkPacket(t *testing.T) {
+	r := newRig(t, 1, func(o *Options) {
+		o.Handlers.SinkPacket = func(f policy.Flow, payload []byte) ([]byte, bool) {
+			if f.Name != "telemetry.example" || !f.Exact || f.Proto != 17 || f.Device.Name != "phone0" {
+				return fmt.Appendf(nil, "%+v", f), true
+			}
+			return bytes.ToUpper(payload), string(payload) != "refuse me"
+		}
+		o.Handlers.ListenPacket = func(context.Context, string) (net.PacketConn, error) { return nil, os.ErrPermission }
+	})
+	c, err := r.connect(t, 0).DialContext(within(t, patience), "udp", "10.99.0.7:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	buf := make([]byte, 1<<12)
+	for _, size := range []int{4, 3000} {
+		sent := bytes.Repeat([]byte("q"), size)
+		c.Write(sent)
+		if n, err := c.Read(buf); err != nil || !bytes.Equal(buf[:n], bytes.ToUpper(sent)) {
+			t.Errorf("%d bytes: %.60q %v", size, buf[:n], err)
+		}
+	}
+	c.Write([]byte("refuse me"))
+	if _, err := c.Read(buf); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("not taken: %v", err)
+	}
+	eventually(t, "the sunk flow in the journal", func() bool {
+		return len(r.rec.flows(func(f journal.Flow) bool {
+			return f.Verdict.Action == policy.Sink && f.Proto == "udp" && f.Up == 4 && f.Down == 4
+		})) == 1
+	})
 }
