@@ -15,6 +15,8 @@ type Explanation struct {
 	Verdict Verdict           // what Name gives
 	Heard   []blocklists.Rule // what each list the device follows says, one rule a list: the one that decides first, then in the order of the lists
 	Unheard []blocklists.Rule // what the other lists would say
+	Pauses  []Pause           // those that cover the name, the first to end first
+	Hours   []Hours           // the schedules in force, and when they end
 }
 
 // Explain tells why a device may or may not learn a name. It asks every list by
@@ -26,6 +28,17 @@ func (p *Policy) Explain(d Device, qname string, qtype uint16, now time.Time) Ex
 	}
 	w := p.of(d)
 	s := p.at(w, now)
+	at := p.Standing(d, now)
+	for _, pause := range at.Pauses {
+		if covers(pause.Name, e.Name) {
+			e.Pauses = append(e.Pauses, pause)
+		}
+	}
+	for _, h := range at.Schedules {
+		if h.Active {
+			e.Hours = append(e.Hours, h)
+		}
+	}
 	asked := map[string]bool{}
 	for _, l := range p.set.Lists() {
 		rule, ok := p.says(l.Name, query(w, &d, qname, qtype, now))

@@ -131,3 +131,43 @@ func TestReplies(t *testing.T) {
 		t.Errorf("a type that is refused: %+v", v)
 	}
 }
+
+// TestStanding: what a person is told is what holds.
+func TestStanding(t *testing.T) {
+	p := hours(t)
+	berlin, _ := time.LoadLocation("Europe/Berlin")
+	at := func(hour, minute int) time.Time { return time.Date(2026, 11, 23, hour, minute, 0, 0, berlin) }
+	s := p.Standing(Device{Name: "child"}, at(15, 0))
+	var now []string
+	for _, l := range s.Lists {
+		if l.Now {
+			now = append(now, l.Name)
+		}
+	}
+	if got := strings.Join(now, " "); got != "ads games mine video" || !s.Own || s.Action != Deny || s.Closed != "" || !s.Until.Equal(at(16, 0)) {
+		t.Errorf("at homework: %s; %+v", got, s)
+	}
+	if h := s.Schedules; len(h) != 2 || h[0].Active || !h[0].Change.Equal(at(21, 0)) || !h[1].Active || !h[1].Change.Equal(at(16, 0)) {
+		t.Errorf("schedules: %+v", h)
+	}
+	s = p.Standing(Device{Name: "child"}, at(22, 0))
+	if s.Closed != "schedule bedtime" || !p.Until(Device{Name: "child"}, at(22, 0)).Equal(at(22, 0).Add(8*time.Hour+30*time.Minute)) {
+		t.Errorf("at bedtime: %+v", s)
+	}
+	for _, l := range s.Lists {
+		if l.Name == "games" && l.Now {
+			t.Error("games are followed at bedtime")
+		}
+	}
+	s = p.Standing(Device{Name: "guest"}, at(12, 0))
+	if len(s.Pauses) != 2 || s.Own || s.Lists[0].Now {
+		t.Errorf("a guest in a pause: %+v", s)
+	}
+	if u := p.Until(Device{Name: "stranger"}, at(21, 1)); !u.IsZero() {
+		t.Errorf("nothing changes for a stranger, and yet at %v", u)
+	}
+	e := p.Explain(Device{Name: "child"}, "shop.ads.example", 1, at(15, 0))
+	if len(e.Pauses) != 1 || e.Pauses[0].List != "ads" || len(e.Hours) != 1 || e.Verdict.Reason != ReasonPaused || e.Heard[0].List != "ads" {
+		t.Errorf("%+v", e)
+	}
+}
