@@ -37,6 +37,9 @@ type Tunnel struct {
 type DNS struct {
 	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked, first to last: https://NAME/PATH#ADDRESS,... (DoH), tls://NAME#ADDRESS,... (DoT), udp://ADDRESS or tcp://ADDRESS. The addresses after # are where NAME is, so that nothing has to be asked to find it."`
 	CAFile       string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
+	DNSSEC       string   `yaml:"dnssec" doc:"Checking that answers are what the owners of their names signed: auto (check, unless the upstreams do not hand on what that needs; then say so), on (an answer that cannot be checked is an error) or off."`
+	TrustAnchors string   `yaml:"trust_anchors" doc:"File with the keys of the root that DNSSEC begins with (DS or DNSKEY records); empty means the ones IANA publishes."`
+	Unsigned     []string `yaml:"unsigned" doc:"Names, with all below them, that are taken as unsigned, such as one whose owner broke its signatures (RFC 7646)."`
 	Cache        int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
 	AllowPrivate []string `yaml:"allow_private" doc:"Names, with all below them, that may have private addresses, such as the NAS at home; anywhere else a private answer is refused (rebinding)."`
 	BlockTTL     Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
@@ -125,6 +128,7 @@ func Default() Config {
 				"tls://dns.quad9.net#9.9.9.9,149.112.112.112,2620:fe::fe",
 				"https://dns.mullvad.net/dns-query#194.242.2.2,2a07:e340::2",
 			},
+			DNSSEC:   "auto",
 			Cache:    20000,
 			BlockTTL: Duration(10 * time.Second),
 		},

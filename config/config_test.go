@@ -67,7 +67,7 @@ func TestWrittenIsRead(t *testing.T) {
 	c.Tunnel.AllowLAN = []netip.Prefix{netip.MustParsePrefix("192.168.1.10/32")}
 	c.Devices = map[string]DevicePolicy{}
 	c.Lists.Files, c.Lists.Subscriptions = []ListFile{}, []Subscription{}
-	c.Policy.Lists, c.DNS.AllowPrivate = []string{}, []string{}
+	c.Policy.Lists, c.DNS.AllowPrivate, c.DNS.Unsigned = []string{}, []string{}, []string{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {
 		t.Fatal(err)

@@ -101,6 +101,7 @@ func find(n *yaml.Node, path string) *yaml.Node {
 
 var (
 	actions  = []string{"sink", "deny", "drop"}
+	dnssecs  = []string{"auto", "on", "off"}
 	literals = []string{"pass", "deny"}
 	formats  = []string{"auto", "native", "hosts", "domains", "wildcard", "adblock", "dnsmasq", "rpz", "ip"}
 	matches  = []string{"exact", "subtree"}
@@ -120,6 +121,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 	errs := []error{
 		word("policy.action", c.Policy.Action, actions, false),
 		word("policy.literal_addresses", c.Policy.Literal, literals, false),
+		word("dns.dnssec", c.DNS.DNSSEC, dnssecs, false),
 		checkTunnel(&c.Tunnel, at),
 		checkNetworks(c, at),
 	}

@@ -110,10 +110,14 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
+	validation, anchors, err := validation(s)
+	if err != nil {
+		return nil, err
+	}
 	g.resolver, err = resolver.New(resolver.Options{
 		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
 		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
-		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Log: log,
+		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -191,6 +195,23 @@ func loadCA(s *home.Settings) (*sinkhole.CA, error) {
 		return nil, nil
 	}
 	return ca, err
+}
+
+// validation gives what the config wants done about DNSSEC, and the trust
+// anchors; empty ones mean IANA's.
+func validation(s *home.Settings) (resolver.Validation, string, error) {
+	mode := map[string]resolver.Validation{"auto": resolver.ValidateWhenOffered, "on": resolver.ValidateAlways}[s.Config.DNS.DNSSEC]
+	if s.Config.DNS.TrustAnchors == "" {
+		return mode, "", nil
+	}
+	text, err := os.ReadFile(config.Resolve(s.Home.Dir, s.Config.DNS.TrustAnchors))
+	if err != nil {
+		return mode, "", fmt.Errorf("dns.trust_anchors: %w", err)
+	}
+	if len(strings.TrimSpace(string(text))) == 0 {
+		return mode, "", fmt.Errorf("dns.trust_anchors: %s is empty; want DS or DNSKEY records of the root", s.Config.DNS.TrustAnchors)
+	}
+	return mode, string(text), nil
 }
 
 // rootCAs gives the certificates that encrypted upstreams are checked
