@@ -31,6 +31,10 @@ func (r *Reader) adblockLine(text []byte) string {
 	if len(text) > 1 && text[0] == '/' {
 		return r.regex(rule, text)
 	}
+	if !rule.Allow && hostLike(text) { // a bare name is a host, and nothing below it
+		rule.Name, rule.Scope = text, Exact
+		return r.named(rule)
+	}
 	if i := bytes.IndexByte(text, '$'); i >= 0 {
 		if reason := modifiers(&rule, text[i+1:]); reason != "" {
 			return reason
@@ -66,9 +70,23 @@ func (r *Reader) regex(rule Rule, text []byte) string {
 	return ""
 }
 
-// pattern reads the name part: ||name^ is a subtree; name, |name^ and |name| are
-// exact; ||*.name^ is what lies below; the rest is a pattern over the whole name.
+// pattern reads the name part: ||name^ is a subtree; |name^ and |name| are exact;
+// ||*.name^ is what lies below; the rest is a pattern over the whole name. A
+// pattern for every name is one only where the modifiers say when it holds.
 func (r *Reader) pattern(rule Rule, text []byte) string {
+	if rest, ok := bytes.CutSuffix(text, []byte("/*")); ok { // any path: the name is all there is
+		text = append(bytes.Clone(rest), '^')
+	}
+	for bytes.HasSuffix(text, []byte("^*")) || bytes.HasSuffix(text, []byte("^^")) { // behind the end of a name there is nothing
+		text = text[:len(text)-1]
+	}
+	restricted := rule.Limits != nil
+	if len(text) < minPattern && !restricted {
+		if len(bytes.Trim(text, "*.^|")) == 0 {
+			return All
+		}
+		return Short
+	}
 	body, tree := bytes.CutPrefix(text, []byte("||"))
 	begin := false
 	if !tree {
@@ -77,7 +95,10 @@ func (r *Reader) pattern(rule Rule, text []byte) string {
 	}
 	body, end := cutEnd(body)
 	if len(bytes.Trim(body, "*.^|")) == 0 {
-		return All
+		if !restricted || len(bytes.Trim(text, ".^")) == 0 && len(text) > 0 || bytes.IndexByte(body, '.') >= 0 {
+			return All
+		}
+		return r.wild(rule, []byte("*"), false, false, false)
 	}
 	if p, ok := addrLike(body); ok && bytes.IndexByte(body, '/') < 0 {
 		rule.Prefix = p
@@ -92,11 +113,19 @@ func (r *Reader) pattern(rule Rule, text []byte) string {
 		rule.Name, rule.Scope = rest, Below
 	case plain && tree && end:
 		rule.Name, rule.Scope = body, Subtree
-	case plain && begin && end, plain && !tree && !begin && !end && hostLike(body):
+	case plain && begin && end:
 		rule.Name, rule.Scope = body, Exact
 	default:
 		return r.wild(rule, body, tree, begin, end)
 	}
+	return r.named(rule)
+}
+
+// minPattern is the fewest characters of a pattern, its signs and all, that is
+// taken where no modifier says when it holds: as AdGuard's engine has it.
+const minPattern = 3
+
+func (r *Reader) named(rule Rule) string {
 	if !r.emit(rule) {
 		return NotName
 	}
@@ -115,28 +144,47 @@ func afterScheme(body []byte, begin bool) ([]byte, bool) {
 
 // wild reads a pattern that is no name.
 func (r *Reader) wild(rule Rule, body []byte, tree, begin, end bool) string {
-	if !nameLike(string(bytes.ReplaceAll(body, []byte("*"), nil))) || bytes.ContainsFunc(body, notASCII) {
+	if name := string(bytes.ReplaceAll(body, []byte("*"), nil)); name != "" && !nameLike(name) || bytes.ContainsFunc(body, notASCII) {
 		return NotName // a part of a Unicode name has no A-label
 	}
 	if body[len(body)-1] == '.' && end {
 		return NotName // a name never ends in a dot here
 	}
-	p := newGlob(body, tree, begin, end)
-	if p == nil {
-		return Short
-	}
-	rule.Pattern, rule.Scope = p, Patterns
+	rule.Pattern, rule.Scope = newGlob(body, tree, begin, end), Patterns
 	r.emit(rule)
 	return ""
 }
 
 func notASCII(c rune) bool { return c >= 0x80 }
 
-// hostLike says whether a bare word is a host name of two labels or more: such
-// a line names one host. A word like "-ad-sidebar." is a fragment instead.
+// hostLike says whether a line is a name and nothing else: then it is a host. The
+// last label has two letters at least, and begins and ends with one; a word like
+// "-ad-sidebar." or "x.y2" is a fragment instead.
 func hostLike(b []byte) bool {
-	return bytes.IndexByte(b, '.') > 0 && b[0] != '-' && b[len(b)-1] != '-'
+	if len(b) > 253 {
+		return false
+	}
+	label := 0
+	for i, c := range b {
+		switch {
+		case c == '.':
+			if i == label || i-label > 63 {
+				return false
+			}
+			label = i + 1
+		case c == '-':
+			if i == label || i == len(b)-1 || b[i+1] == '.' {
+				return false
+			}
+		case c < 0x80 && !letterOrDigit(c):
+			return false
+		}
+	}
+	last := b[label:]
+	return len(last) > 1 && len(last) <= 63 && letter(last[0]) && letter(last[len(last)-1])
 }
+
+func letter(c byte) bool { return c >= 0x80 || letterOrDigit(c) && c > '9' }
 
 // cutEnd takes ^, | or ^| off the end of a pattern.
 func cutEnd(b []byte) (body []byte, end bool) {

@@ -19,8 +19,9 @@ func modifiers(rule *Rule, list []byte) (reason string) {
 			rule.Important = true
 			continue
 		case "dnsrewrite":
-			ok := rule.Allow && value == "" // takes back every rewrite
-			if rule.Rewrite = new(Rewrite); !ok {
+			// without a value: an answer without data; of an exception, all there are
+			ok := true
+			if rule.Rewrite = new(Rewrite); value != "" {
 				rule.Rewrite, ok = dnsrewrite(value)
 			}
 			if !ok {
@@ -76,13 +77,23 @@ func (l *Limits) set(name, value string) bool {
 	if len(values) > maxValues {
 		return false
 	}
+	switch name { // of a modifier that stands twice the last counts
+	case "denyallow":
+		l.Except = nil
+	case "dnstype":
+		l.Types, l.NotTypes = nil, nil
+	case "client":
+		l.Clients, l.NotClients = nil, nil
+	case "ctag":
+		l.Tags, l.NotTags = nil, nil
+	}
 	for _, v := range values {
 		not := strings.HasPrefix(v, "~")
 		v = strings.TrimPrefix(v, "~")
 		ok := v != ""
 		switch name {
 		case "denyallow":
-			ok = ok && !not && nameLike(v) && strings.Contains(v, ".")
+			ok = ok && !not && hostLike([]byte(v))
 			l.Except = append(l.Except, strings.ToLower(v))
 		case "dnstype":
 			var t uint16
@@ -91,6 +102,7 @@ func (l *Limits) set(name, value string) bool {
 		case "client":
 			add(&l.Clients, &l.NotClients, client(v), not)
 		case "ctag":
+			ok = ok && tagLike(v)
 			add(&l.Tags, &l.NotTags, v, not)
 		}
 		if !ok {
@@ -107,11 +119,13 @@ func add[T any](yes, no *[]T, v T, not bool) {
 	*yes = append(*yes, v)
 }
 
+// tagLike says whether a word can be a tag of a client: device_phone.
+func tagLike(v string) bool {
+	return !strings.ContainsFunc(v, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') && (c < '0' || c > '9') })
+}
+
 // client reads an address, a network, or a name, which may be in quotes.
 func client(v string) Client {
-	if p, ok := ParsePrefix(v); ok {
-		return Client{Net: p}
-	}
 	if n := len(v); n > 1 && (v[0] == '\'' || v[0] == '"') && v[n-1] == v[0] {
 		v = v[1 : n-1]
 	}
@@ -122,14 +136,17 @@ func client(v string) Client {
 		}
 		out.WriteByte(v[i])
 	}
+	if p, ok := ParsePrefix(out.String()); ok {
+		return Client{Net: p}
+	}
 	return Client{Name: out.String()}
 }
 
 func (l *Limits) holdType(q *Question) bool {
-	if len(l.Types) > 0 { // as AdGuard: what is asked for decides, and ~ beside it says nothing
-		return slices.Contains(l.Types, q.Type)
+	if slices.Contains(l.NotTypes, q.Type) {
+		return false
 	}
-	return !slices.Contains(l.NotTypes, q.Type)
+	return len(l.Types) == 0 || slices.Contains(l.Types, q.Type)
 }
 
 func (l *Limits) holdClient(q *Question) bool {
@@ -163,17 +180,18 @@ func Cancels(text []byte) (key string, ok bool) {
 		return "", false
 	}
 	pattern, mods := cancelParts(string(text))
-	i := slices.Index(mods, "badfilter")
-	if i < 0 {
-		return "", false
-	}
-	return pattern + "$" + strings.Join(slices.Delete(mods, i, i+1), ","), true
+	rest := slices.DeleteFunc(mods, func(m string) bool { return m == "badfilter" })
+	return pattern + "$" + strings.Join(rest, ","), len(rest) < len(mods)
 }
 
 // CancelKey is the form in which a rule and what cancels it are compared: the
-// pattern as written, and the modifiers in order.
+// pattern as written, and the modifiers in order. It is empty for a line that is
+// a host and nothing more: AdGuard cancels no hosts.
 func CancelKey(text string) string {
 	pattern, mods := cancelParts(text)
+	if len(mods) == 0 && (strings.ContainsAny(pattern, " \t") || hostLike([]byte(pattern))) {
+		return ""
+	}
 	return pattern + "$" + strings.Join(mods, ",")
 }
 
@@ -187,5 +205,6 @@ func cancelParts(text string) (pattern string, mods []string) {
 		mods[j] = strings.TrimSpace(m)
 	}
 	slices.Sort(mods)
+	mods = slices.Compact(mods)
 	return strings.TrimSpace(text[:i]), mods
 }

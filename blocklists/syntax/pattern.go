@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	minFragment = 3   // characters a pattern must name besides its wildcards; fewer stop half the internet
+	minFragment = 3   // characters an owner's wildcard must name besides its stars; fewer stop half the internet
 	maxRegex    = 512 // bytes of a regular expression; the longest published one has 220
 )
 
@@ -33,13 +33,9 @@ type Pattern struct {
 	regex *regexp.Regexp
 }
 
-// newGlob makes a pattern of text with * for any characters; nil when it names
-// too little.
+// newGlob makes a pattern of text with * for any characters.
 func newGlob(body []byte, label, start, end bool) *Pattern {
 	body = bytes.ToLower(body)
-	if len(bytes.Trim(bytes.ReplaceAll(body, []byte("*"), nil), ".")) < minFragment {
-		return nil
-	}
 	p := &Pattern{parts: strings.Split(string(body), "*"), label: label, start: start, end: end}
 	if n := len(p.parts); p.parts[n-1] == "" { // a * at the end
 		p.end = false
@@ -68,10 +64,10 @@ func NewWildcard(text string) (*Pattern, error) {
 	if name := strings.ReplaceAll(text, "*", ""); len(name) == len(text) || len(text) > maxRegex || name != "" && !nameLike(name) || strings.ContainsFunc(name, notASCII) {
 		return nil, errStar
 	}
-	if p := newGlob([]byte(text), false, true, true); p != nil {
-		return p, nil
+	if len(strings.Trim(strings.ReplaceAll(text, "*", ""), ".")) < minFragment {
+		return nil, errFew
 	}
-	return nil, errFew
+	return newGlob([]byte(text), false, true, true), nil
 }
 
 // NewRegex makes a pattern of a regular expression in RE2's syntax. Case does

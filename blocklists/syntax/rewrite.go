@@ -70,8 +70,9 @@ func dnsrewrite(value string) (*Rewrite, bool) {
 }
 
 func shortRewrite(value string) (*Rewrite, bool) {
-	if code := slices.Index(codes[:], value); code >= 0 {
-		return &Rewrite{Code: uint16(code)}, true
+	if strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" { // a code, and only one of the usual
+		code := slices.Index(codes[:], value)
+		return &Rewrite{Code: uint16(code)}, slices.Contains([]string{"NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED"}, value)
 	}
 	if a, err := netip.ParseAddr(value); err == nil {
 		if a.Is4() {
@@ -86,7 +87,7 @@ func shortRewrite(value string) (*Rewrite, bool) {
 func data(kind, value string) (*Rewrite, bool) {
 	if kind == "CNAME" {
 		name := strings.ToLower(strings.TrimSuffix(value, "."))
-		return &Rewrite{CNAME: name}, nameLike(strings.TrimPrefix(name, "*.")) && strings.Contains(name, ".")
+		return &Rewrite{CNAME: name}, nameLike(strings.TrimPrefix(name, "*.")) && strings.Trim(name[strings.LastIndexByte(name, '.')+1:], "0123456789") != ""
 	}
 	ok := false
 	words := strings.Fields(value)

@@ -1,6 +1,7 @@
 package listtest
 
 import (
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -27,7 +28,8 @@ type Verdict struct {
 	Line    int    `json:"line"`
 	// Detail says what is answered, where the rule itself says so: the address of
 	// a hosts line; NXDOMAIN or NODATA for RPZ and dnsmasq; the data or the CNAME of
-	// an RPZ zone; RCODE/TYPE/VALUE/CNAME for $dnsrewrite.
+	// an RPZ zone; RCODE/TYPE/VALUE/CNAME for $dnsrewrite; what a native list says
+	// under answer:, as it is for the type asked; observe, of a name that passes.
 	Detail string `json:"detail"`
 }
 
@@ -55,12 +57,14 @@ func (t *Tester) Ask(q Query) Verdict {
 		v.Verdict = Allowed
 	case rule.Action == blocklists.ActionDrop:
 		v.Verdict = Dropped
+	case rule.Action == blocklists.ActionObserve:
+		v.Verdict, v.Detail = Passed, "observe"
 	case w != nil && w.TCP:
 		v.Verdict, v.Detail = Truncated, "TC=1 over UDP, real answer over TCP"
 	case w != nil && (format == blocklists.Adblock || !w.Stops()):
 		t.rewritten(&v, q, format)
 	default:
-		v.Detail = detail(&rule, format)
+		v.Detail = detail(&rule, q.Type, format)
 	}
 	return v
 }
@@ -73,10 +77,13 @@ func (t *Tester) rewritten(v *Verdict, q Query, format blocklists.Format) {
 		if !slices.Contains(rules, r.Text) {
 			rules = append(rules, r.Text)
 		}
-		if format == blocklists.RPZ {
+		switch format {
+		case blocklists.RPZ:
 			details = append(details, zoneData(r.Rewrite, q.Name))
-		} else {
+		case blocklists.Adblock:
 			details = append(details, adguardData(r.Rewrite))
+		default:
+			details = append(details, r.Rewrite.String())
 		}
 	}
 	v.Rule, v.Detail = strings.Join(rules, " + "), strings.Join(details, " + ")
@@ -104,8 +111,10 @@ func adguardData(w *blocklists.Rewrite) string {
 }
 
 // detail says what a block is answered with, where its list says so.
-func detail(r *blocklists.Rule, format blocklists.Format) string {
+func detail(r *blocklists.Rule, qtype uint16, format blocklists.Format) string {
 	switch {
+	case r.Reply.Kind != blocklists.ReplyDefault:
+		return reply(r.Reply, qtype)
 	case r.Answer.IsValid():
 		return r.Answer.String()
 	case r.Rewrite != nil && r.Rewrite.Code == 0:
@@ -117,3 +126,26 @@ func detail(r *blocklists.Rule, format blocklists.Format) string {
 	}
 	return ""
 }
+
+// reply says how a denied question of a type is answered.
+func reply(r blocklists.Reply, qtype uint16) string {
+	a := map[uint16]netip.Addr{typeA: r.Addr4, typeAAAA: r.Addr6}[qtype]
+	switch r.Kind {
+	case blocklists.ReplyNXDomain:
+		return "NXDOMAIN"
+	case blocklists.ReplyRefused:
+		return "REFUSED"
+	case blocklists.ReplyNull:
+		a = map[uint16]netip.Addr{typeA: netip.IPv4Unspecified(), typeAAAA: netip.IPv6Unspecified()}[qtype]
+	}
+	if a.IsValid() {
+		return a.String()
+	}
+	return "NODATA"
+}
+
+// DNS types that have addresses for data (RFC 1035 §3.2.2, RFC 3596 §2.1).
+const (
+	typeA    = 1
+	typeAAAA = 28
+)
