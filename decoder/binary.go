@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 
 	"nightlatch/decoder/codec"
 	"nightlatch/decoder/walk"
@@ -14,6 +15,9 @@ import (
 // rather than one field among many; only a body is worth the last resorts.
 func (p *peel) binary(data []byte, at *walk.Step, whole bool) bool {
 	if len(data) < 8 {
+		if whole {
+			p.lies(data)
+		}
 		return false
 	}
 	if out, name, ok := codec.UTF16(data); ok {
@@ -36,7 +40,36 @@ func (p *peel) binary(data []byte, at *walk.Step, whole bool) bool {
 	if !whole {
 		return p.carve(data, at, false)
 	}
+	p.lies(data)
 	return p.unxor(data, at) || p.last(data, at) || p.carve(data, at, true)
+}
+
+// maxTold is the size of a container above which a body that is hardly there
+// was made to have it allocated.
+const maxTold = 1 << 24
+
+// lies flags a MessagePack or CBOR body whose head promises more items or bytes
+// than follow. Thousands of times more is no accident.
+func (p *peel) lies(data []byte) {
+	if len(data) > 64 {
+		return // in a longer body chance would do it, once in a hundred times
+	}
+	kind := strings.ToLower(p.req.get("Content-Type"))
+	var told uint64
+	if strings.Contains(kind, "msgpack") {
+		told = walk.ToldMsgPack(data)
+	}
+	if strings.Contains(kind, "cbor") {
+		told = walk.ToldCBOR(data)
+	}
+	if len(data) <= 9 && told == 0 { // nothing but the promise
+		told = max(walk.ToldMsgPack(data), walk.ToldCBOR(data))
+	}
+	if told < maxTold {
+		return
+	}
+	p.flag("truncated")
+	p.flag("bomb")
 }
 
 func mostlyASCII(p []byte) bool {

@@ -94,6 +94,10 @@ func (f *finder) mac(fd *field, v string) {
 	case "wifi_mac", "bssid", "bt_mac":
 		f.found(fd, fd.kind, v, Likely)
 	default:
+		if kindOf(fd.up) == "bssid" { // a list of what is near
+			f.found(fd, "bssid", v, Likely)
+			return
+		}
 		f.found(fd, "wifi_mac", v, Possible)
 	}
 }

@@ -126,6 +126,29 @@ func variants(kind, v string, add func(Needle)) {
 		add(Needle{Kind: kind, Value: v, Form: "base64", Text: base64.RawStdEncoding.EncodeToString([]byte(v)), Exact: true})
 	}
 	aligned(kind, v, add)
+	if kind == "canary_url" || kind == "canary" {
+		partsOf(kind, v, add)
+	}
+}
+
+// partsOf adds what is left of a planted address when only a part of it is
+// told: without its scheme or its query, its host, and the digests of those.
+func partsOf(kind, v string, add func(Needle)) {
+	_, rest, ok := strings.Cut(v, "://")
+	if !ok {
+		return
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	host, _, _ = strings.Cut(host, "?")
+	bare, _, _ := strings.Cut(v, "?")
+	digests(kind, v, "without scheme", rest, add)
+	if bare != v {
+		digests(kind, v, "without query", bare, add)
+	}
+	if strings.Count(host, ".") >= 2 { // a name of its own, not that of a whole site
+		add(Needle{Kind: kind, Value: v, Form: "host", Text: host})
+		digests(kind, v, "host", host, add)
+	}
 }
 
 // shortBase64 is the length below which base64 of a value is too short to be

@@ -35,7 +35,8 @@ func kindOfName(name string) string {
 		return "iccid"
 	case "mac", "mc", "wifimac", "wlanmac", "macaddress", "macaddr", "devicemac", "wifimacaddress", "mac1", "ethmac", "macid":
 		return "wifi_mac"
-	case "bssid", "bs", "wifibssid", "apmac", "routermac", "connectedbssid", "ap":
+	case "bssid", "bs", "wifibssid", "apmac", "routermac", "connectedbssid", "ap",
+		"wifi", "wifilist", "wifis", "wflist", "aps", "aplist", "scanresults", "wifiscan", "nearbywifi", "accesspoints", "bssids", "scan", "hotspots":
 		return "bssid"
 	case "btmac", "bluetoothmac", "bluetoothaddress":
 		return "bt_mac"
@@ -66,7 +67,8 @@ func peopleOfName(name string) string {
 		return "model"
 	case "url", "u", "uri", "dl", "pageurl", "currenturl", "referrer", "ref", "refr", "urlref", "dr", "referer", "page", "pagelocation",
 		"href", "documentlocation", "visitedurl", "weburl", "originurl", "link", "openurl", "landingpage", "siteurl", "docurl",
-		"documentreferrer", "pagereferrer", "initialreferrer", "currentpage", "visiturl", "requesturl", "targeturl", "loc":
+		"documentreferrer", "pagereferrer", "initialreferrer", "currentpage", "visiturl", "requesturl", "targeturl", "loc", "history", "browserhistory", "bookmarks", "bookmark",
+		"tabs", "opentabs", "urls", "recenturls", "visited", "visitedurls", "visitedpages", "lasturl", "previousurl", "fromurl", "pageuri":
 		return "url"
 	case "searchword", "keyword", "keywords", "searchterm", "epsearchterm", "fbsearchstring", "searchquery", "kw", "searchkey",
 		"searchkeyword", "searchtext", "searchstring", "querytext", "searchkeywords", "inputword", "searchcontent", "querystring":
@@ -85,6 +87,9 @@ func peopleOfName(name string) string {
 		return "opened_folder"
 	case "newstitle", "newsid", "articletitle", "itemtitle", "articleid", "doctitle", "newsitem", "feedtitle":
 		return "news_item"
+	case "uin", "miid", "xiaomiid", "accountid", "acctid", "openid", "unionid", "huaweiid", "hwid", "wxid", "qqnumber", "qq", "vuserid",
+		"userid", "loginid", "externalid", "appuserid", "customeruserid", "memberid", "customerid", "miuserid", "opid":
+		return "account_id"
 	case "typedtext", "inputtext", "committedtext", "keystrokes", "usertext":
 		return "typed_text"
 	}
@@ -99,6 +104,16 @@ func companion(kind string) bool {
 		return true
 	}
 	return false
+}
+
+// accounts reports names that mean an account at a maker or a service, known
+// beyond the app that asks; a plain user id is one of the app's own server.
+func accounts(name string) bool {
+	switch strings.Join(words(lastOf(name)), "") {
+	case "userid", "loginid", "externalid", "appuserid", "customeruserid", "memberid", "customerid", "accountid", "acctid", "opid":
+		return false
+	}
+	return true
 }
 
 // machinery reports names of addresses that a program needs and nobody visits:

@@ -3,6 +3,8 @@ package find
 import (
 	"net/netip"
 	"strings"
+
+	"nightlatch/decoder/walk"
 )
 
 // person judges what is about the person: addresses, places, words typed.
@@ -27,12 +29,45 @@ func (f *finder) person(fd *field) {
 		f.search(fd)
 	case "typed_text":
 		f.found(fd, "typed_text", v, Likely)
+	case "account_id":
+		f.account(fd)
 	case "ssid":
 		if len(v) <= 32 && !fd.number {
 			f.found(fd, "ssid", v, Possible)
 		}
 	}
+	if len(v) <= 80 && !fd.number && callsPerson(fd.name) && inContacts(fd.at) {
+		f.found(fd, "contact", v, Likely)
+	}
 	f.profile(fd)
+}
+
+// callsPerson and inContacts tell an entry of an address book.
+func callsPerson(name string) bool {
+	switch strings.Join(words(lastOf(name)), "") {
+	case "name", "displayname", "fullname", "givenname", "familyname", "firstname", "lastname", "nickname", "contactname":
+		return true
+	}
+	return false
+}
+
+func inContacts(at *walk.Step) bool {
+	for ; at != nil; at = at.Up {
+		switch strings.ToLower(at.Key) {
+		case "contacts", "contact_list", "contactlist", "addressbook", "address_book", "phonebook", "phone_book", "calllog", "call_log":
+			return true
+		}
+	}
+	return false
+}
+
+// account judges the number or the token of an account.
+func (f *finder) account(fd *field) {
+	v := fd.value
+	if len(v) < 5 || len(v) > 64 || dull(v) || strings.ContainsAny(v, " @/{}<>,") || !strings.ContainsAny(v, "0123456789") {
+		return
+	}
+	f.found(fd, "account_id", v, either(f.scene.Telemetry || accounts(fd.name), Likely, Possible))
 }
 
 // email looks for an address. Alone in its field it is likely somebody's;

@@ -1,6 +1,8 @@
 package find
 
 import (
+	"bytes"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -107,6 +109,7 @@ func (f *finder) groups(leaves []walk.Leaf) {
 		}
 		i = j
 	}
+	f.appLists(leaves)
 	f.companions()
 }
 
@@ -124,7 +127,7 @@ func (f *finder) group(leaves []walk.Leaf) {
 		if l.At.Array {
 			items = append(items, v)
 		}
-		if !isFloat(v) {
+		if half(l.At.Key) == 0 && !isFloat(v) || !isFloat(v) && !millionths(v) {
 			continue
 		}
 		floats = append(floats, l)
@@ -146,6 +149,54 @@ func (f *finder) group(leaves []walk.Leaf) {
 		fd := field{at: leaves[0].At.Up, value: strings.Join(items, ",")}
 		f.packages(&fd, fd.value, items)
 	}
+}
+
+// appLists finds installed apps that are told one by one: the same field of
+// many objects, a field that is repeated, the names of a map.
+func (f *finder) appLists(leaves []walk.Leaf) {
+	type list struct {
+		at    *walk.Step
+		items []string
+	}
+	lists := map[string]*list{}
+	var order []string
+	add := func(key, item string, at *walk.Step) {
+		if lists[key] == nil {
+			lists[key] = &list{at: at}
+			order = append(order, key)
+		}
+		lists[key].items = append(lists[key].items, item)
+	}
+	for i := range leaves {
+		l := &leaves[i]
+		if up := l.At.Up; up != nil && strings.IndexByte(l.At.Key, '.') > 0 && len(l.At.Key) <= 120 && packageName(l.At.Key) {
+			add(fmt.Sprintf("names of %p", up), l.At.Key, up)
+		}
+		if l.Raw || l.Number || len(l.Value) < 5 || len(l.Value) > 120 || bytes.IndexByte(l.Value, '.') <= 0 || !packageName(string(l.Value)) {
+			continue
+		}
+		if key, at := sameField(l.At); key != "" {
+			add(key, string(l.Value), at)
+		}
+	}
+	for _, key := range order {
+		if l := lists[key]; len(l.items) >= 5 {
+			f.packages(&field{at: l.at}, strings.Join(l.items, ","), l.items)
+		}
+	}
+}
+
+// sameField gives what the leaves of one field have in common, when the field
+// is one of many: its name below the list, or its number.
+func sameField(at *walk.Step) (key string, list *walk.Step) {
+	name := at.Key
+	if at.Array && at.Up != nil { // a repeated field: the first has no number
+		return fmt.Sprintf("field %s of %p", at.Up.Key, at.Up.Up), at.Up
+	}
+	if up := at.Up; up != nil && up.Array && up.Up != nil {
+		return fmt.Sprintf("%s below %p", name, up.Up), up.Up
+	}
+	return fmt.Sprintf("field %s of %p", name, at.Up), at
 }
 
 // labelled judges lists of names and values: {"key":"gaid","value":".."}, and
@@ -173,8 +224,24 @@ func labels(name string) bool {
 	return false
 }
 
+// millionths reports a whole number that may be a coordinate in millionths of
+// a degree, as maps libraries and basebands write it.
+func millionths(v string) bool {
+	digits := strings.TrimPrefix(v, "-")
+	return len(digits) >= 6 && len(digits) <= 9 && isDigits(digits) && !dull(digits)
+}
+
+// degrees writes such a number as others do.
+func degrees(v string) string {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || !millionths(v) {
+		return v
+	}
+	return strconv.FormatFloat(float64(n)/1e6, 'f', 6, 64)
+}
+
 func (f *finder) coordinates(lat, lng *walk.Leaf) {
-	a, b := string(lat.Value), string(lng.Value)
+	a, b := degrees(string(lat.Value)), degrees(string(lng.Value))
 	c := Likely
 	switch {
 	case f.knownPair(a, b):

@@ -51,6 +51,30 @@ func LooksCBOR(p []byte) bool {
 	return looksPack(p, cborItem)
 }
 
+// ToldMsgPack gives the 32-bit count or length in the head of a MessagePack
+// value, or 0 when it has none.
+func ToldMsgPack(p []byte) uint64 {
+	if len(p) < 5 || p[0] != 0xc6 && p[0] != 0xc9 && p[0] != 0xdb && p[0] != 0xdd && p[0] != 0xdf {
+		return 0
+	}
+	return uint64(binary.BigEndian.Uint32(p[1:]))
+}
+
+// ToldCBOR gives the count or length of 32 or 64 bits in the head of a CBOR
+// value, or 0 when it has none.
+func ToldCBOR(p []byte) uint64 {
+	if len(p) < 5 || p[0]>>5 < 2 || p[0]>>5 > 5 {
+		return 0
+	}
+	switch {
+	case p[0]&31 == 26:
+		return uint64(binary.BigEndian.Uint32(p[1:]))
+	case p[0]&31 == 27 && len(p) >= 9:
+		return binary.BigEndian.Uint64(p[1:])
+	}
+	return 0
+}
+
 func looksPack(p []byte, read func(*pack) (item, bool)) bool {
 	var end End
 	w := pack{p: p, visit: func(Leaf) bool { return true }, end: &end, read: read}
