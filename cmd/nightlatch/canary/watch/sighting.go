@@ -77,9 +77,13 @@ func ofQuery(q journal.StoredQuery, list []canaries.Canary) (out []Sighting) {
 	}
 	s := Sighting{Canary: number(m[1]), Way: Name, Time: q.Time, Device: q.Device, To: name, Stopped: q.Verdict.Action != 0, Form: m[2], Confidence: "proved"}
 	for _, c := range list {
-		if c.N == s.Canary && strings.Replace(c.Host(), c.Token, "("+label(c.N)+")", 1) == name {
-			s.Way, s.To, s.Confidence = Opened, "", ""
+		if c.N != s.Canary || strings.Replace(c.Host(), c.Token, "("+label(c.N)+")", 1) != name {
+			continue
 		}
+		if strings.HasSuffix(name, canaries.Zone) {
+			return nil // the page tells by itself when it was opened
+		}
+		s.Way, s.To, s.Confidence = Opened, "", ""
 	}
 	return []Sighting{s}
 }
