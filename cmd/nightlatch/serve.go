@@ -66,16 +66,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	}
 	g.policy.Store(p)
 
-	marks, err := s.Home.MarkKey()
-	if err != nil {
-		return nil, err
-	}
-	g.journal, err = journal.Open(ctx, journal.Options{
-		Path: config.Resolve(s.Home.Dir, cfg.Journal.File), Driver: "sqlite",
-		Retention: time.Duration(cfg.Journal.Retention), MaxBytes: int64(cfg.Journal.MaxSize),
-		Mask: cfg.Journal.Mask, MarkKey: marks, KeepSamples: cfg.Sinkhole.KeepSamples, OwnerOf: g.ownerOf, Log: log,
-	})
-	if err != nil {
+	if err = g.openJournal(ctx); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -84,7 +75,6 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		}
 	}()
 
-	g.canaries = watch.New(g.journal, nil)
 	ca, err := loadCA(s)
 	if err != nil {
 		return nil, err
@@ -138,6 +128,25 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	return g, g.openDashboard()
+}
+
+// openJournal opens the journal, and puts the watcher of planted values before it.
+func (g *gateway) openJournal(ctx context.Context) error {
+	dir, cfg := g.settings.Home, g.settings.Config
+	marks, err := dir.MarkKey()
+	if err != nil {
+		return err
+	}
+	g.journal, err = journal.Open(ctx, journal.Options{
+		Path: config.Resolve(dir.Dir, cfg.Journal.File), Driver: "sqlite",
+		Retention: time.Duration(cfg.Journal.Retention), MaxBytes: int64(cfg.Journal.MaxSize),
+		Mask: cfg.Journal.Mask, MarkKey: marks, KeepSamples: cfg.Sinkhole.KeepSamples, OwnerOf: g.ownerOf, Log: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.canaries = watch.New(g.journal, nil)
+	return nil
 }
 
 // nameOf says by which name a device reached an address: a sinkhole address
