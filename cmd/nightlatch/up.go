@@ -92,6 +92,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		{"dashboard", servePages(g.canaries.Page(g.dashboard.Handler(), g.deviceAt), pages)},
 		{"control", servePages(g.controlHandler(), []net.Listener{control})},
 		{"watch", g.watch},
+		{"subscriptions", g.subscribe},
 	}
 	if !quietly {
 		rooms = append(rooms, room{"events", g.tell(a.Stdout)})

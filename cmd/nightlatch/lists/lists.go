@@ -2,6 +2,7 @@
 package lists
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -15,9 +16,41 @@ import (
 )
 
 // Command is nightlatch lists.
-func Command(a *cli.App) *cobra.Command {
-	return cli.Group("lists", "Ask blocklists", "Work with blocklists of every format.",
-		"  echo 'ads.example AAAA' | nightlatch lists test my-list.txt", test(a))
+func Command(a *cli.App, g Gateway) *cobra.Command {
+	var asJSON bool
+	c := cli.Group("lists", "Lists and their health; subscribe, refresh, ask them", `Show every list at a glance: where it is from, how many rules it has, how fresh
+it is, and what is wrong, first in the table and once more below it. The
+commands below work with single lists, and with lists that others publish.`,
+		"  nightlatch lists\n  nightlatch lists add hagezi-pro\n  nightlatch lists update",
+		showCommand(a), updateCommand(a, g), addCommand(a, g), removeCommand(a, g), acceptCommand(a, g), catalogueCommand(a), test(a))
+	unknown := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return unknown(c, args)
+		}
+		return health(a, asJSON)
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+// health shows every list at a glance.
+func health(a *cli.App, asJSON bool) error {
+	h, err := a.NeedHome()
+	if err != nil {
+		return err
+	}
+	s, err := h.Load()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if all := healthOf(s, now); asJSON {
+		return json.NewEncoder(a.Stdout).Encode(map[string][]Health{"lists": all})
+	} else {
+		printHealth(a.Stdout, all, now)
+	}
+	return nil
 }
 
 func test(a *cli.App) *cobra.Command {
