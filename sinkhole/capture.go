@@ -77,7 +77,9 @@ func (s *Sinkhole) take(c journal.Capture, sample []byte, key uint64, decode fun
 		return
 	}
 	c.Repeats = repeats
+	marks := c.Result.Flags
 	c.Result = decode()
+	c.Result.Flags = append(c.Result.Flags[:len(c.Result.Flags):len(c.Result.Flags)], marks...)
 	s.folds.decoded(key, c.Result)
 	if s.opt.KeepSamples {
 		c.Sample = slices.Clone(sample[:min(len(sample), int(s.limits.Keep))])

@@ -68,7 +68,7 @@ func (x *session) serveRequest() (again bool) {
 	b := x.s.readBody(req.Body, x.s.limits.BodyIdle, func(t time.Time) { x.conn.SetReadDeadline(t) })
 	defer x.s.free(b)
 	r := x.s.answer(x.flow.Name, req)
-	again = b.err == nil && !req.Close
+	again = b.err == nil && !req.Close && !(x.observed && switches(req))
 	switch {
 	case b.err == nil || errors.Is(b.err, errCut):
 	case errors.Is(b.err, os.ErrDeadlineExceeded):
@@ -81,6 +81,12 @@ func (x *session) serveRequest() (again bool) {
 	}
 	x.s.takeRequest(x.ctx, at, decoder.Request{Method: req.Method, Host: req.Host, Target: req.RequestURI, Header: req.Header}, b)
 	return again
+}
+
+// switches tells whether what follows a request may be another protocol. The
+// server decides; a reader that does not see its answer must stop either way.
+func switches(req *http.Request) bool {
+	return req.Method == http.MethodConnect || len(req.Header["Upgrade"]) > 0
 }
 
 // head waits for a whole request head and gives a copy of it; nothing is
@@ -105,6 +111,13 @@ func (x *session) head() ([]byte, error) {
 // malformed refuses a request that is none and records the bytes it came in,
 // with whatever follows: what no server would understand is still a leak.
 func (x *session) malformed(at journal.Capture, taken []byte, err error) {
+	if x.observed { // the server may well understand it; what follows is not looked at
+		if taken == nil {
+			taken = bytes.Clone(x.conn.seen())
+		}
+		x.s.takeRaw(x.ctx, at, body{sample: taken, size: int64(len(taken))})
+		return
+	}
 	status := http.StatusBadRequest
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -28,6 +28,7 @@ type session struct {
 	scheme   string       // http, or https inside TLS
 	tls      *journal.TLS // inside TLS: what the ClientHello said, outcome read
 	client   client       // inside TLS: who trusts us
+	observed bool         // the flow is forwarded; this reads along
 	requests atomic.Int64 // requests, or one raw payload, that came
 	err      error        // why sniffing ended early
 }
@@ -35,6 +36,8 @@ type session struct {
 // serve finds out what the client speaks and serves it.
 func (x *session) serve() {
 	switch k := x.sniff(); {
+	case x.observed && k != speaksTLS && k != speaksHTTP1:
+		// what is forwarded and is neither is nobody's business
 	case k == speaksTLS && x.tls == nil:
 		x.serveTLS()
 	case k == speaksHTTP1:
@@ -48,8 +51,12 @@ func (x *session) serve() {
 
 // capture begins a capture with all that the connection says.
 func (x *session) capture() journal.Capture {
-	return journal.Capture{Time: x.s.now(), Device: x.flow.Device.Name, Name: x.flow.Name,
+	c := journal.Capture{Time: x.s.now(), Device: x.flow.Device.Name, Name: x.flow.Name,
 		Dst: x.flow.Dst, Scheme: x.scheme, TLS: x.tls}
+	if x.observed {
+		c.Result.Flags = []string{flagObserved}
+	}
+	return c
 }
 
 // understood counts something that the client sent for the server to have.

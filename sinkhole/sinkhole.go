@@ -116,6 +116,7 @@ type Sinkhole struct {
 	attempts  attempts
 	datagrams chan datagram
 	conns     atomic.Int64
+	taps      atomic.Int64 // observed flows read along with now
 	shares    shares
 	counts    counts
 }

@@ -53,6 +53,11 @@ func (x *session) serveTLS() {
 	}
 	info := journal.TLS{SNI: hello.SNI, ALPN: hello.ALPN, Version: clienthello.VersionName(hello.Best()), JA4: hello.JA4()}
 	at.TLS = &info
+	if x.observed {
+		info.Outcome = OutcomeObserved
+		x.s.takeTLS(at)
+		return
+	}
 	who, why := x.s.mayRead(x, &info)
 	if why != "" {
 		info.Outcome = why

@@ -6,6 +6,7 @@ package tunnel
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 
@@ -36,6 +37,11 @@ type Handlers struct {
 	// It runs on WireGuard's receive goroutine: it must not wait, and must keep
 	// nothing of payload. Nil refuses all.
 	SinkPacket func(f policy.Flow, payload []byte) (answer []byte, taken bool)
+
+	// Observe reads along with a TCP flow whose verdict is Observe: it is given
+	// what the device sends, after that was forwarded, and closed at the end.
+	// Its writes must not wait, and their errors mean nothing. Nil: nobody does.
+	Observe func(ctx context.Context, f policy.Flow) io.WriteCloser
 
 	// Dial opens a TCP connection to an address the guard has passed. Nil means
 	// a host socket that is guarded once more at the moment of the dial.

@@ -24,8 +24,8 @@ type source interface {
 }
 
 // splice copies both ways until both sides have finished, one has failed or
-// ctx ends. One side's end is passed on as a half-close, a failure as a RST.
-func (t *Tunnel) splice(ctx context.Context, f *flow, phone *phoneConn, far net.Conn) error {
+// ctx ends. tap, unless nil, is given what the phone sent. One side's end is passed on as a half-close, a failure as a RST.
+func (t *Tunnel) splice(ctx context.Context, f *flow, phone *phoneConn, far net.Conn, tap io.Writer) error {
 	reset := sync.OnceFunc(func() {
 		if l, ok := far.(interface{ SetLinger(int) error }); ok {
 			l.SetLinger(0)
@@ -41,11 +41,11 @@ func (t *Tunnel) splice(ctx context.Context, f *flow, phone *phoneConn, far net.
 	go func() {
 		defer wg.Done()
 		defer t.recovered("tcp upload")
-		if upErr = t.pump(far, up, &f.up, down); upErr != nil {
+		if upErr = t.pump(far, up, &f.up, down, tap); upErr != nil {
 			reset()
 		}
 	}()
-	if downErr = t.pump(phone, down, &f.down, up); downErr != nil {
+	if downErr = t.pump(phone, down, &f.down, up, nil); downErr != nil {
 		reset()
 	}
 	wg.Wait()
@@ -62,7 +62,7 @@ func (t *Tunnel) splice(ctx context.Context, f *flow, phone *phoneConn, far net.
 
 // pump copies from src to dst until src ends, then half-closes dst and bounds
 // the time that the other direction may still be silent.
-func (t *Tunnel) pump(dst net.Conn, src source, count *atomic.Int64, other source) error {
+func (t *Tunnel) pump(dst net.Conn, src source, count *atomic.Int64, other source, tap io.Writer) error {
 	for {
 		buf, n, err := src.fill(&t.buffers)
 		if err != nil {
@@ -77,6 +77,9 @@ func (t *Tunnel) pump(dst net.Conn, src source, count *atomic.Int64, other sourc
 			return dst.Close()
 		}
 		_, err = dst.Write((*buf)[:n])
+		if tap != nil && err == nil {
+			tap.Write((*buf)[:n])
+		}
 		t.buffers.Put(buf)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -102,7 +103,13 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	defer c.Close()
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
-	f.ended(t.splice(ctx, f, c, far))
+	var tap io.Writer
+	if observe := t.opts.Handlers.Observe; observe != nil && f.verdict.Action == policy.Observe {
+		w := observe(ctx, f.Flow)
+		defer w.Close()
+		tap = w
+	}
+	f.ended(t.splice(ctx, f, c, far, tap))
 }
 
 // errSockets: the host has no more to give.
