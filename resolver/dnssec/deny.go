@@ -71,7 +71,7 @@ func (p *proof) absence(name string) Result {
 	if p.weak {
 		return p.missing("does not exist", name)
 	}
-	if n := p.covers(name); n != nil {
+	if n := p.covers(name); n != nil && !dns.IsSubDomain(name, n.NextDomain) { // else it is there, and empty
 		ce := encloser(n, name)
 		if p.covers(tree.Wildcard(ce)) != nil {
 			return secure()

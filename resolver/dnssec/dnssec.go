@@ -131,6 +131,9 @@ func (v *Validator) Validate(ctx context.Context, qname string, qtype uint16, rc
 	out := Result{EDE: -1}
 	for range maxAliases {
 		if s := find(sets, at, qtype); s != nil {
+			if rcode != dns.RcodeSuccess { // the RCODE is not signed
+				return bogus(dns.ExtendedErrorCodeDNSBogus, "%s %s is there, and the answer says that it is not", at, dns.Type(qtype))
+			}
 			return worse(out, w.positive(s, authority))
 		}
 		alias := find(sets, at, dns.TypeCNAME)

@@ -246,6 +246,9 @@ func TestBroken(t *testing.T) {
 		{"the wildcard is not denied", "a.b.sub.nsec.test. A", "", drop(func(rr dns.RR) bool { return rr.Header().Name == "sub.nsec.test." && ofType(dns.TypeNSEC)(rr) }), 12},
 		{"a missing name becomes a missing type", "absent.nsec.test. A", "", func(m *dns.Msg) { m.Rcode = 0 }, 12},
 		{"a missing type becomes a missing name", "www.nsec.test. AAAA", "", func(m *dns.Msg) { m.Rcode = 3 }, 12},
+		{"a name that is there, with an answer, is called missing", "www.nsec.test. A", "", func(m *dns.Msg) { m.Rcode = 3 }, 6},
+		{"an empty name is called missing", "empty.nsec.test. A", "", func(m *dns.Msg) { m.Rcode = 3 }, 12},
+		{"NSEC3: an empty name is called missing", "empty.nsec3.test. A", "", func(m *dns.Msg) { m.Rcode = 3 }, 12},
 		{"a type is denied that is there", "www.nsec.test. TXT", "", func(m *dns.Msg) {
 			*m = dns.Msg{Ns: world.NSEC("nsec.test.", "www.nsec.test.")}
 		}, 12},
