@@ -39,26 +39,27 @@ var floors = map[string]int{
 // doors: the rooms (with their sub-packages) by which a library enters.
 // A library that is not named here enters nowhere.
 var doors = map[string][]string{
-	"github.com/miekg/dns":            {"resolver"},
-	"golang.zx2c4.com/wireguard":      {"tunnel"},
-	"gvisor.dev/gvisor":               {"tunnel"},
-	"gopkg.in/yaml.v3":                {"config", "blocklists", "decoder"}, // decoder: codec keys as data
-	"modernc.org/sqlite":              {"cmd/nightlatch"},
-	"github.com/andybalholm/brotli":   {"decoder"},
-	"github.com/klauspost/compress":   {"decoder"},
-	"github.com/pierrec/lz4/v4":       {"decoder"},
-	"golang.org/x/text":               {"decoder", "blocklists"},
-	"golang.org/x/net/idna":           {"blocklists"},
-	"golang.org/x/net/icmp":           {"tunnel"},
-	"golang.org/x/net/ipv4":           {"tunnel"},
-	"golang.org/x/net/ipv6":           {"tunnel"},
-	"golang.org/x/net/http2":          {"resolver"},
-	"golang.org/x/sys":                {"tunnel"},
-	"github.com/spf13/cobra":          {"cmd/nightlatch"},
-	"github.com/spf13/pflag":          {"cmd/nightlatch"},
-	"github.com/boombuler/barcode":    {"cmd/nightlatch"},
-	"golang.org/x/net/dns/dnsmessage": {"cmd/nightlatch", "tunnel"}, // the simulated phone and internet
-	"golang.org/x/term":               {"cmd/nightlatch"},
+	"github.com/miekg/dns":                 {"resolver"},
+	"golang.zx2c4.com/wireguard":           {"tunnel"},
+	"gvisor.dev/gvisor":                    {"tunnel"},
+	"gopkg.in/yaml.v3":                     {"config", "blocklists", "decoder"}, // decoder: codec keys as data
+	"modernc.org/sqlite":                   {"cmd/nightlatch"},
+	"github.com/andybalholm/brotli":        {"decoder"},
+	"github.com/klauspost/compress":        {"decoder"},
+	"github.com/pierrec/lz4/v4":            {"decoder"},
+	"golang.org/x/text":                    {"decoder", "blocklists"},
+	"golang.org/x/net/idna":                {"blocklists"},
+	"golang.org/x/net/icmp":                {"tunnel"},
+	"golang.org/x/net/ipv4":                {"tunnel"},
+	"golang.org/x/net/ipv6":                {"tunnel"},
+	"golang.org/x/net/http2":               {"resolver"},
+	"golang.org/x/sys":                     {"tunnel"},
+	"github.com/spf13/cobra":               {"cmd/nightlatch"},
+	"github.com/spf13/pflag":               {"cmd/nightlatch"},
+	"github.com/oschwald/maxminddb-golang": {"dashboard"}, // countries and networks of a report
+	"github.com/boombuler/barcode":         {"cmd/nightlatch"},
+	"golang.org/x/net/dns/dnsmessage":      {"cmd/nightlatch", "tunnel"}, // the simulated phone and internet
+	"golang.org/x/term":                    {"cmd/nightlatch"},
 }
 
 // testDoors: libraries that tests may use anywhere.
