@@ -82,7 +82,7 @@ func BenchmarkResident(b *testing.B) {
 		s := Compile(l)
 		after := heap()
 		b.ReportMetric(float64(after-before)/float64(s.Len()), "B/rule")
-		b.ReportMetric(float64(64*len(s.names.buckets))/float64(s.Len()), "table-B/rule")
+		b.ReportMetric(float64(s.table.Size())/float64(s.Len()), "table-B/rule")
 		runtime.KeepAlive(s)
 	}
 }

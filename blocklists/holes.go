@@ -8,7 +8,7 @@ func (l *List) findHoles() {
 	wild := map[string]struct{}{}
 	for _, r := range l.each() {
 		if r.match() == Below {
-			wild[r.name] = struct{}{}
+			wild[r.Key] = struct{}{}
 		}
 	}
 	for _, r := range l.each() {
@@ -17,15 +17,15 @@ func (l *List) findHoles() {
 		}
 		// Where the name is a wildcard too, that one is found before those above
 		// it, unless it is for certain types only.
-		if _, own := wild[r.name]; own && !l.limited(&r) {
+		if _, own := wild[r.Key]; own && !l.limited(&r) {
 			continue
 		}
-		for _, above := range parents(r.name) {
+		for _, above := range parents(r.Key) {
 			if _, ok := wild[above]; ok {
 				if l.holes == nil {
 					l.holes = map[string]struct{}{}
 				}
-				l.holes[r.name] = struct{}{}
+				l.holes[r.Key] = struct{}{}
 				break
 			}
 		}

@@ -50,11 +50,15 @@ type List struct {
 	Reply   Reply  // of every denied name whose rule does not say
 	Report  Report // how the reading went
 
-	records string
 	details []detail
 	count   int
-	dead    map[int]struct{}    // positions of records that the list itself cancels ($badfilter)
 	holes   map[string]struct{} // names that end the reach of the wildcards above them (RPZ)
+
+	records string           // of a list that was parsed
+	dead    map[int]struct{} // positions of records that the list itself cancels ($badfilter)
+
+	from  *Set // of a list that was opened with its Set: there its rules are, and not in records
+	index int  // which of the Set's lists it is
 }
 
 // Len gives the number of rules, allows included.
@@ -74,9 +78,14 @@ func (l *List) Rules() iter.Seq[Rule] {
 
 // each gives the records in force, with their positions.
 func (l *List) each() iter.Seq2[int, record] {
+	if l.from != nil {
+		return l.from.eachOf(l.index)
+	}
 	return func(yield func(int, record) bool) {
-		for at := 0; at < len(l.records); {
+		order := uint32(0)
+		for at := 0; at < len(l.records); order++ {
 			r := readRecord(l.records, at)
+			r.Order = order
 			if _, dead := l.dead[at]; !dead && !yield(at, r) {
 				return
 			}
@@ -87,18 +96,26 @@ func (l *List) each() iter.Seq2[int, record] {
 
 // detail gives what lies beside a record; nil when nothing does.
 func (l *List) detail(r *record) *detail {
-	if r.detail < 0 {
+	if uint(r.Detail) >= uint(len(l.details)) {
 		return nil
 	}
-	return &l.details[r.detail]
+	return &l.details[r.Detail]
 }
 
-func (l *List) rule(r *record) Rule {
-	rule := Rule{List: l.Name, Line: int(r.line), Text: r.text, Match: r.match(), Allow: r.allow(), Action: r.action()}
+func (l *List) rule(r *record) (rule Rule) {
+	l.fill(&rule, r)
+	return rule
+}
+
+// fill makes a zero Rule the one that a record holds; a Rule is large, and is not
+// copied on the way.
+func (l *List) fill(rule *Rule, r *record) {
+	rule.List, rule.Line, rule.Text = l.Name, int(r.Line), r.Text
+	rule.Match, rule.Allow, rule.Action = r.match(), r.allow(), r.action()
 	if rule.Match == Address {
-		rule.Prefix = keyPrefix(r.name)
+		rule.Prefix = keyPrefix(r.Key)
 	} else {
-		rule.Domain = r.name
+		rule.Domain = r.Key
 	}
 	if d := l.detail(r); d != nil {
 		if d.pattern != nil {
@@ -116,7 +133,6 @@ func (l *List) rule(r *record) Rule {
 	if rule.Reply == (Reply{}) && !rule.Allow {
 		rule.Reply = l.Reply
 	}
-	return rule
 }
 
 // Report tells how the reading of a list went. A list that was understood only

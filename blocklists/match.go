@@ -2,8 +2,10 @@ package blocklists
 
 import (
 	"net/netip"
+	"runtime"
 	"time"
 
+	"nightlatch/blocklists/compiled"
 	"nightlatch/blocklists/syntax"
 )
 
@@ -34,15 +36,15 @@ type asked struct {
 
 // best is the rule that wins so far.
 type best struct {
-	rank uint64 // 0: none yet
-	candidate
-	parts []candidate // rules of the kind first, which are settled at the end
+	rank  uint64 // 0: none yet
+	rule  record
+	parts []record // rules of the kind first, which are settled at the end
 }
 
 // take makes a rule the best one when it is.
-func (b *best) take(rank uint64, c *candidate) {
-	if rank > b.rank || rank == b.rank && c.ref < b.ref {
-		b.rank, b.candidate = rank, *c
+func (b *best) take(rank uint64, r *record) {
+	if rank > b.rank || rank == b.rank && r.Before(&b.rule.Record) {
+		b.rank, b.rule = rank, *r
 	}
 }
 
@@ -50,81 +52,81 @@ func (b *best) take(rank uint64, c *candidate) {
 // Allow says how. The name may have upper-case letters and a final dot. A name
 // that is none has no rule. Match does not allocate for ASCII names. It is Ask
 // with NoRewrites, for a question of which nothing else is known.
-func (s *Set) Match(name string, in Selection) (Rule, bool) {
-	var buf [maxName]byte
-	n, ok := foldAsked(&buf, name)
+func (s *Set) Match(name string, in Selection) (rule Rule, ok bool) {
+	q, ok := compiled.NewName(name)
 	if !ok {
-		return Rule{}, false
+		var buf [compiled.MaxName + 1]byte
+		folded, ok := fold(&buf, name)
+		if !ok {
+			return rule, false
+		}
+		q, _ = compiled.NewName(folded)
 	}
-	a := asked{in, buf[:n], s.nothing, true}
-	b := s.decide(&a)
-	return s.verdict(&b)
+	a := asked{in, q.Bytes(), s.nothing, true}
+	var b best
+	s.decide(&q, &a, &b)
+	return rule, s.verdict(&b, &rule)
 }
 
 // Ask is Match for a question of which more is known. The rule it gives may have
 // a [Rewrite] unless q says otherwise.
-func (s *Set) Ask(q Query, in Selection) (Rule, bool) {
-	var buf [maxName]byte
-	n, ok := foldAsked(&buf, q.Name)
+func (s *Set) Ask(q Query, in Selection) (rule Rule, ok bool) {
+	name, ok := compiled.NewName(q.Name)
 	if !ok {
-		return Rule{}, false
+		var buf [compiled.MaxName + 1]byte
+		folded, ok := fold(&buf, q.Name)
+		if !ok {
+			return rule, false
+		}
+		name, _ = compiled.NewName(folded)
 	}
-	a := asked{in, buf[:n], q.more(), q.NoRewrites}
-	b := s.decide(&a)
-	return s.verdict(&b)
+	a := asked{in, name.Bytes(), q.more(), q.NoRewrites}
+	var b best
+	s.decide(&name, &a, &b)
+	return rule, s.verdict(&b, &rule)
 }
 
-// foldAsked writes a name that is asked for in canonical form. A name on the
-// wire is not checked: characters that no rule has, such as the * of a
+// fold gives a name that is asked for in canonical form, when it is not yet. A
+// name on the wire is not checked: characters that no rule has, such as the * of a
 // wildcard, are no reason to miss its parents.
-func foldAsked(buf *[maxName]byte, name string) (n int, ok bool) {
-	if len(name) > 0 && name[len(name)-1] == '.' {
-		name = name[:len(name)-1]
+func fold(buf *[compiled.MaxName + 1]byte, name string) (string, bool) {
+	if len(name) == 0 || name == "." {
+		return "", false
 	}
-	if len(name) == 0 || len(name) > maxName || !lower(buf[:], name) {
-		ascii, err := Canonical(name)
-		if err != nil || len(ascii) > maxName || !lower(buf[:], ascii) {
-			return 0, false
-		}
-		name = ascii
+	if lower, ok := compiled.Lower(buf, name); ok {
+		return lower, true
 	}
-	return len(name), true
+	ascii, err := Canonical(name)
+	return ascii, err == nil
 }
 
 // decide finds the rule that wins.
-func (s *Set) decide(a *asked) (b best) {
-	h, n := s.names.seed, len(a.name)
-	for i := n - 1; i >= 0; i-- {
-		if a.name[i] == '.' {
-			s.probe(&s.names, finish(h), a.name[i+1:], a, &b)
-		}
-		h = step(h, a.name[i])
+func (s *Set) decide(q *compiled.Name, a *asked, b *best) {
+	var w compiled.Walk
+	s.table.Begin(q, &w)
+	for s.table.Next(q, &w) {
+		s.look(&w.Find, w.Suffix(q), a, b)
 	}
-	s.probe(&s.names, finish(h), a.name, a, &b)
-	if s.keyed != nil {
-		s.probePatterns(a, &b)
+	runtime.KeepAlive(s.table)
+	if s.keyed != nil || s.loose != nil {
+		s.probePatterns(a, b)
 	}
 	if b.parts != nil {
-		s.settle(&b)
+		s.settle(b)
 	}
 	if s.asker != nil && !a.plain && a.more.Addr.IsValid() {
-		s.probeAskers(a, &b)
+		s.probeAskers(a, b)
 	}
-	return b
 }
 
-// lower copies an ASCII name in lower case; it refuses others.
-func lower(dst []byte, name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		} else if c >= 0x80 {
-			return false
+// look weighs the rules whose key is suffix, a part of the name asked or all of it.
+func (s *Set) look(f *compiled.Find, suffix []byte, a *asked, b *best) {
+	var r record
+	for s.table.Rule(f, suffix, false, &r.Record) {
+		if a.in.has(r.List) && s.lists[r.List].covers(&r, a) {
+			s.found(b, &r, a)
 		}
-		dst[i] = c
 	}
-	return true
 }
 
 // MatchAddr is Match for an address, as it stands in an answer or as a flow
@@ -135,97 +137,56 @@ func (s *Set) MatchAddr(a netip.Addr, in Selection) (Rule, bool) {
 
 // AskAddr is MatchAddr at a moment: a rule that has an end holds no longer once
 // it is past.
-func (s *Set) AskAddr(a netip.Addr, now time.Time, in Selection) (Rule, bool) {
+func (s *Set) AskAddr(addr netip.Addr, now time.Time, in Selection) (rule Rule, ok bool) {
 	var key [17]byte
-	all := asked{in: in, more: &syntax.Question{Now: now}}
+	a := asked{in: in, more: &syntax.Question{Now: now}}
 	var b best
-	a = a.Unmap().WithZone("")
-	lens := s.bits6
-	if a.Is4() {
-		lens = s.bits4
+	addr = addr.Unmap().WithZone("")
+	lens := s.beside.Bits6
+	if addr.Is4() {
+		lens = s.beside.Bits4
 	}
 	for _, bits := range lens {
-		p, err := a.Prefix(int(bits))
+		p, err := addr.Prefix(int(bits))
 		if err != nil {
-			return Rule{}, false // not an address at all
+			return rule, false // not an address at all
 		}
-		k := rawKey(&key, p)
-		h := s.addrs.seed
-		for i := len(k) - 1; i >= 0; i-- {
-			h = step(h, k[i])
+		k := prefixKey(key[:0], p)
+		var r record
+		for f := s.table.FindRaw(k); s.table.Rule(&f, k, true, &r.Record); {
+			if a.in.has(r.List) && s.lists[r.List].covers(&r, &a) {
+				s.found(&b, &r, &a)
+			}
 		}
-		s.probe(&s.addrs, finish(h), k, &all, &b)
 	}
-	return s.verdict(&b)
+	runtime.KeepAlive(s.table)
+	return rule, s.verdict(&b, &rule)
 }
 
-// rawKey is prefixKey without a slice that could move to the heap.
-func rawKey(key *[17]byte, p netip.Prefix) []byte {
-	if p.Addr().Is4() {
-		a := p.Addr().As4()
-		copy(key[:], a[:])
-		key[4] = byte(p.Bits())
-		return key[:5]
-	}
-	a := p.Addr().As16()
-	copy(key[:], a[:])
-	key[16] = byte(p.Bits())
-	return key[:]
-}
-
-func (s *Set) verdict(b *best) (Rule, bool) {
+func (s *Set) verdict(b *best, rule *Rule) bool {
 	if b.rank == 0 {
-		return Rule{}, false
+		return false
 	}
-	return s.lists[b.list].rule(&b.rule), true
-}
-
-// probe looks at every rule whose name is suffix, a part of the name asked or
-// all of it.
-func (s *Set) probe(t *table, h uint64, suffix []byte, a *asked, b *best) {
-	for i, tag := t.home(h); ; i = t.next(i) {
-		k := &t.buckets[i]
-		x, y, z := k.find(tag)
-		if x|y|z != 0 {
-			s.look(k, x, 0, suffix, a, b)
-			s.look(k, y, 1, suffix, a, b)
-			s.look(k, z, 2, suffix, a, b)
-		}
-		if !k.goesOn() {
-			return
-		}
-	}
-}
-
-// look checks the records that are marked in one word of a bucket.
-func (s *Set) look(k *bucket, marks uint64, word int, suffix []byte, a *asked, b *best) {
-	for ; marks != 0; marks &= marks - 1 {
-		c := candidate{ref: k.refs[lane(word, marks)]}
-		c.list = s.listOf(c.ref)
-		l := s.lists[c.list]
-		c.rule = readRecord(l.records, int(c.ref-s.base[c.list]))
-		if c.rule.name == string(suffix) && a.in.has(c.list) && l.covers(&c.rule, a) {
-			s.found(b, &c, a)
-		}
-	}
+	s.lists[b.rule.List].fill(rule, &b.rule)
+	return true
 }
 
 // found weighs a rule that holds.
-func (s *Set) found(b *best, c *candidate, a *asked) {
-	if c.rule.detail >= 0 {
-		switch s.lists[c.list].details[c.rule.detail].kind {
+func (s *Set) found(b *best, r *record, a *asked) {
+	if d := s.lists[r.List].detail(r); d != nil {
+		switch d.kind {
 		case local:
 			if a.plain {
 				return
 			}
 		case first:
 			if !a.plain {
-				b.parts = append(b.parts, *c)
+				b.parts = append(b.parts, *r)
 			}
 			return
 		}
 	}
-	b.take(s.rank(c.list, &c.rule), c)
+	b.take(s.rank(r), r)
 }
 
 // probePatterns looks at the patterns, first those that can be found by how the
@@ -243,13 +204,12 @@ func (s *Set) probePatterns(a *asked, b *best) {
 	}
 }
 
-func (s *Set) tryPattern(f found, a *asked, b *best) {
-	if !a.in.has(f.list) || !f.pattern.Find(a.name) {
+func (s *Set) tryPattern(r *record, a *asked, b *best) {
+	if !a.in.has(r.List) {
 		return
 	}
-	_, r := s.at(f.ref)
-	if d := s.lists[f.list].detail(&r); d.limits == nil || d.limits.Hold(a.name, a.more) {
-		s.found(b, &candidate{f.ref, f.list, r}, a)
+	if d := s.lists[r.List].detail(r); d.pattern.Find(a.name) && (d.limits == nil || d.limits.Hold(a.name, a.more)) {
+		s.found(b, r, a)
 	}
 }
 
@@ -258,11 +218,11 @@ func (s *Set) tryPattern(f found, a *asked, b *best) {
 func (l *List) covers(r *record, a *asked) bool {
 	switch r.match() {
 	case Exact:
-		if len(r.name) != len(a.name) {
+		if len(r.Key) != len(a.name) {
 			return false
 		}
 	case Below:
-		if len(r.name) == len(a.name) || l.shadowed(a.name, len(r.name)) {
+		if len(r.Key) == len(a.name) || l.shadowed(a.name, len(r.Key)) {
 			return false
 		}
 	}
@@ -297,9 +257,9 @@ const levelBits = 3 << 62
 // rank orders the rules that speak about one name, as the package comment
 // says: own lists, then importance and exceptions, then length, then exact,
 // then allow. It is never 0.
-func (s *Set) rank(list int, r *record) uint64 {
-	rank := s.level(list)
-	switch r.flags & (flagException | flagImportant) {
+func (s *Set) rank(r *record) uint64 {
+	rank := s.level(r.List)
+	switch r.Flags & (flagException | flagImportant) {
 	case flagException | flagImportant:
 		rank |= classBoth
 	case flagImportant:
@@ -307,9 +267,9 @@ func (s *Set) rank(list int, r *record) uint64 {
 	case flagException:
 		rank |= classException
 	}
-	size := len(r.name)
+	size := len(r.Key)
 	if r.match() == Address {
-		size = int(r.name[size-1]) // the length of the prefix
+		size = int(r.Key[size-1]) // the length of the prefix
 	}
 	rank |= uint64(size) << 8
 	if r.match() == Exact {

@@ -273,9 +273,9 @@ func (p *parser) cancel() {
 	}
 	dead := map[int]struct{}{}
 	for at, r := range p.list.each() {
-		if _, ok := p.cancels[syntax.CancelKey(r.text)]; ok {
+		if _, ok := p.cancels[syntax.CancelKey(r.Text)]; ok {
 			dead[at] = struct{}{}
-			p.tally(r.flags, p.list.detail(&r), -1)
+			p.tally(r.Flags, p.list.detail(&r), -1)
 		}
 	}
 	p.list.dead, p.report.Cancelled = dead, len(dead)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"nightlatch/blocklists/compiled"
 	"os"
 	"path/filepath"
 	"slices"
@@ -290,7 +291,7 @@ func TestCrowds(t *testing.T) {
 		fmt.Fprintf(&text, "||a.example^$denyallow=x%d.a.example\n", i)
 	}
 	info := Compile(parseText(t, Source{Name: "x", Format: Adblock}, text.String())).Lists()[0]
-	if info.Rules != maxSame || info.Crowded != 20_000-maxSame {
+	if info.Rules != compiled.MaxSame || info.Crowded != 20_000-compiled.MaxSame {
 		t.Errorf("%+v", info)
 	}
 	same := Compile(parseText(t, Source{Name: "x", Format: Domains}, strings.Repeat("a.example\n", 300_000))).Lists()[0]

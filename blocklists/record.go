@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"nightlatch/blocklists/compiled"
 	"nightlatch/blocklists/syntax"
 )
 
@@ -72,31 +73,29 @@ const (
 	first             // AdGuard's $dnsrewrite and its exceptions: heard before all others
 )
 
-// record is one rule, decoded; its strings are parts of the list's records.
+// record is one rule, decoded. Of a parsed list its strings are parts of the
+// list's records; see [compiled.Record] for those of a Set.
 type record struct {
-	flags  byte
-	line   uint32
-	detail int // -1 when it has none
-	name   string
-	text   string
-	end    int // where the next record begins
+	compiled.Record
+	end int // of a parsed list: where the next record begins
 }
 
-func (r *record) match() Match   { return Match(r.flags & flagMatch) }
-func (r *record) allow() bool    { return r.flags&flagAllow != 0 }
-func (r *record) action() Action { return Action(r.flags & flagAction >> actionShift) }
+func (r *record) match() Match   { return Match(r.Flags & flagMatch) }
+func (r *record) allow() bool    { return r.Flags&flagAllow != 0 }
+func (r *record) action() Action { return Action(r.Flags & flagAction >> actionShift) }
 
 // readRecord decodes the record at position at. The records are our own, made
 // by builder.add, so they are not checked again.
 func readRecord(blob string, at int) record {
-	r := record{flags: blob[at], detail: -1}
+	r := record{}
+	r.Flags, r.Detail = blob[at], -1
 	pos := at + 1
 	line, pos := uvarint(blob, pos)
-	r.line = uint32(line)
-	if r.flags&flagDetail != 0 {
+	r.Line = uint32(line)
+	if r.Flags&flagDetail != 0 {
 		var d uint64
 		d, pos = uvarint(blob, pos)
-		r.detail = int(d)
+		r.Detail = int(d)
 	}
 	shape, size := int(blob[pos]), int(blob[pos+1])
 	pos += 2
@@ -108,17 +107,18 @@ func readRecord(blob string, at int) record {
 	switch shape {
 	case sameText:
 		start := at - int(back)
-		r.text = blob[start : start+int(length)]
+		r.Text = blob[start : start+int(length)]
 	default:
-		r.text = blob[pos : pos+int(length)]
+		r.Text = blob[pos : pos+int(length)]
 		pos += int(length)
 	}
 	if shape < elsewhere {
-		r.name = r.text[shape : shape+size]
+		r.Key = r.Text[shape : shape+size]
 	} else {
-		r.name = blob[pos : pos+size]
+		r.Key = blob[pos : pos+size]
 		pos += size
 	}
+	r.Raw = r.match() == Address
 	r.end = pos
 	return r
 }

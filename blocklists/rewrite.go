@@ -2,17 +2,12 @@ package blocklists
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 
+	"nightlatch/blocklists/compiled"
 	"nightlatch/blocklists/syntax"
 )
-
-// candidate is a rule that holds for a question.
-type candidate struct {
-	ref  uint32
-	list int
-	rule record
-}
 
 // Rewrites gives the rules whose [Rewrite] make up the answer to a question,
 // when the rule that Ask gives for it has one, and nil otherwise. The first is
@@ -20,17 +15,25 @@ type candidate struct {
 // CNAME, a code other than NOERROR and a wish for TCP stand alone. The same
 // answer of several rules is given once.
 func (s *Set) Rewrites(q Query, in Selection) []Rule {
-	var buf [maxName]byte
-	n, ok := foldAsked(&buf, q.Name)
-	if !ok || q.NoRewrites {
+	if q.NoRewrites {
 		return nil
 	}
-	a := asked{in: in, name: buf[:n], more: q.more()}
-	b := s.decide(&a)
+	name, ok := compiled.NewName(q.Name)
+	if !ok {
+		var buf [compiled.MaxName + 1]byte
+		folded, ok := fold(&buf, q.Name)
+		if !ok {
+			return nil
+		}
+		name, _ = compiled.NewName(folded)
+	}
+	a := asked{in: in, name: name.Bytes(), more: q.more()}
+	var b best
+	s.decide(&name, &a, &b)
 	if b.rank == 0 {
 		return nil
 	}
-	d := s.lists[b.list].detail(&b.rule)
+	d := s.lists[b.rule.List].detail(&b.rule)
 	if d == nil || d.rewrite == nil {
 		return nil
 	}
@@ -41,9 +44,9 @@ func (s *Set) Rewrites(q Query, in Selection) []Rule {
 	if d.rewrite.Type == 0 || d.kind == plain {
 		all = all[:0]
 	}
-	out := []Rule{s.lists[b.list].rule(&b.rule)}
+	out := []Rule{s.lists[b.rule.List].rule(&b.rule)}
 	for _, c := range all {
-		r := s.lists[c.list].rule(&c.rule)
+		r := s.lists[c.List].rule(&c)
 		if r.Rewrite.Type != 0 && !slices.ContainsFunc(out, func(o Rule) bool { return *o.Rewrite == *r.Rewrite }) {
 			out = append(out, r)
 		}
@@ -57,29 +60,29 @@ func (s *Set) settle(b *best) {
 	kept := b.parts[:0:0]
 	top := b.rank & levelBits
 	for _, c := range b.parts {
-		if !c.rule.allow() && !s.takenBack(c, b.parts) {
+		if !c.allow() && !s.takenBack(c, b.parts) {
 			kept = append(kept, c)
-			top = max(top, s.level(c.list)&levelBits)
+			top = max(top, s.level(c.List)&levelBits)
 		}
 	}
 	// below the highest level that speaks no list is heard
-	kept = slices.DeleteFunc(kept, func(c candidate) bool { return s.level(c.list)&levelBits != top })
+	kept = slices.DeleteFunc(kept, func(c record) bool { return s.level(c.List)&levelBits != top })
 	b.parts = kept
 	if len(kept) == 0 {
 		return
 	}
-	win := slices.MinFunc(kept, func(x, y candidate) int {
-		return cmp.Or(cmp.Compare(s.answerOrder(x), s.answerOrder(y)), cmp.Compare(x.ref, y.ref))
+	win := slices.MinFunc(kept, func(x, y record) int {
+		return cmp.Or(cmp.Compare(s.answerOrder(x), s.answerOrder(y)), x.Compare(&y.Record))
 	})
-	slices.SortFunc(kept, func(x, y candidate) int { return cmp.Compare(x.ref, y.ref) })
-	b.rank = s.level(win.list) | classRewrite
-	b.ref, b.list, b.rule = win.ref, win.list, win.rule
+	slices.SortFunc(kept, func(x, y record) int { return x.Compare(&y.Record) })
+	b.rank = s.level(win.List) | classRewrite
+	b.rule = win
 }
 
 // answerOrder: a CNAME before a code that is an answer by itself, then data,
 // then an answer without any.
-func (s *Set) answerOrder(c candidate) int {
-	switch w := s.lists[c.list].detail(&c.rule).rewrite; {
+func (s *Set) answerOrder(c record) int {
+	switch w := s.lists[c.List].detail(&c).rewrite; {
 	case w.CNAME != "":
 		return 0
 	case w.Code != 0:
@@ -93,15 +96,15 @@ func (s *Set) answerOrder(c candidate) int {
 // takenBack says whether an exception among all takes a rewrite back: one of a
 // higher level any, another those of its own level. An important rewrite falls to
 // an important exception alone, or to a higher level.
-func (s *Set) takenBack(c candidate, all []candidate) bool {
-	w := s.lists[c.list].detail(&c.rule).rewrite
+func (s *Set) takenBack(c record, all []record) bool {
+	w := s.lists[c.List].detail(&c).rewrite
 	for _, e := range all {
-		mine, other := s.level(c.list), s.level(e.list)
+		mine, other := s.level(c.List), s.level(e.List)
 		switch {
-		case !e.rule.allow(), other < mine, other == mine && c.rule.flags&^e.rule.flags&flagImportant != 0:
+		case !e.allow(), other < mine, other == mine && c.Flags&^e.Flags&flagImportant != 0:
 			continue
 		}
-		if x := s.lists[e.list].detail(&e.rule).rewrite; *x == (Rewrite{}) || *x == *w {
+		if x := s.lists[e.List].detail(&e).rewrite; *x == (Rewrite{}) || *x == *w {
 			return true
 		}
 	}
@@ -110,40 +113,39 @@ func (s *Set) takenBack(c candidate, all []candidate) bool {
 
 // siblings gives the local data that a zone has at the same name as the rule
 // that won, as far as it holds, in the order of the zone.
-func (s *Set) siblings(a *asked, b *best) []candidate {
-	var out []candidate
-	t := &s.names
-	for ref := range t.each(t.hash(b.rule.name)) {
-		list, r := s.at(ref)
-		l := s.lists[list]
-		if list != b.list || r.name != b.rule.name || r.match() != b.rule.match() || r.allow() {
+func (s *Set) siblings(a *asked, b *best) []record {
+	var out []record
+	var r record
+	l := s.lists[b.rule.List]
+	for f := s.table.FindName(b.rule.Key); s.table.Rule(&f, []byte(b.rule.Key), false, &r.Record); {
+		if r.List != b.rule.List || r.match() != b.rule.match() || r.allow() {
 			continue
 		}
 		if d := l.detail(&r); d != nil && d.kind == local && l.covers(&r, a) {
-			out = append(out, candidate{ref, list, r})
+			out = append(out, r)
 		}
 	}
-	slices.SortFunc(out, func(x, y candidate) int { return cmp.Compare(x.ref, y.ref) })
+	runtime.KeepAlive(s.table)
+	slices.SortFunc(out, func(x, y record) int { return x.Compare(&y.Record) })
 	return out
 }
 
 // probeAskers looks at the rules about who asks: the longest prefix wins.
 func (s *Set) probeAskers(a *asked, b *best) {
 	who := a.more.Addr.Unmap().WithZone("")
-	for _, f := range s.asker {
-		if !a.in.has(f.list) {
+	for _, r := range s.asker {
+		if !a.in.has(r.List) {
 			continue
 		}
-		_, r := s.at(f.ref)
-		d := s.lists[f.list].detail(&r)
+		d := s.lists[r.List].detail(r)
 		if !d.client.Contains(who) {
 			continue
 		}
-		rank := s.level(f.list) | classClient | uint64(d.client.Bits())<<8
+		rank := s.level(r.List) | classClient | uint64(d.client.Bits())<<8
 		if r.allow() {
 			rank |= 2
 		}
-		b.take(rank, &candidate{f.ref, f.list, r})
+		b.take(rank, r)
 	}
 }
 

@@ -1,0 +1,263 @@
+package blocklists
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"nightlatch/blocklists/compiled"
+)
+
+// ErrDamaged is in the chain of an error about a compiled file that is not what
+// was written.
+var ErrDamaged = compiled.ErrDamaged
+
+// Builder makes a Set that is kept in a file, list by list. What it holds in
+// memory does not grow with the number of rules: the rules of a list go to the
+// disk when the list is added, and the list can be let go.
+type Builder struct {
+	path  string
+	aside *os.File
+	w     *compiled.Writer
+	set   *Set
+	kept  map[*Set]map[int]int // lists of older Sets: the place of each there, and here
+	marks []string
+	err   error
+
+	have4, have6 [129]bool
+}
+
+// NewBuilder begins a Set that will be kept at path. Finish or Discard ends it.
+func NewBuilder(path string) (*Builder, error) {
+	aside, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return nil, fmt.Errorf("blocklists: %w", err)
+	}
+	b := newBuilder(aside)
+	b.path = path
+	return b, nil
+}
+
+func newBuilder(aside *os.File) *Builder {
+	b := &Builder{aside: aside, w: compiled.NewWriter(aside), set: &Set{}, kept: map[*Set]map[int]int{}}
+	b.w.Same = b.set.same
+	return b
+}
+
+// Add takes a list. mark says what the list was made from, in the caller's own
+// words; [Set.Mark] gives it back. A list of a Set that was opened is taken from
+// there without being parsed.
+func (b *Builder) Add(l *List, mark string) error {
+	b.add(l)
+	b.marks = append(b.marks, mark)
+	return b.err
+}
+
+func (b *Builder) add(l *List) {
+	n := len(b.set.lists)
+	b.set.lists = append(b.set.lists, l.bare())
+	for len(b.w.Counts) <= n {
+		b.w.Counts = append(b.w.Counts, compiled.Counts{})
+	}
+	if l.from == nil {
+		for _, r := range l.each() {
+			b.rule(&r, n)
+		}
+		return
+	}
+	if b.kept[l.from] == nil {
+		b.kept[l.from] = map[int]int{}
+	}
+	b.kept[l.from][l.index] = n
+	for i := range l.from.beside.Rare {
+		if r := l.from.beside.Rare[i]; r.List == l.index {
+			b.rule(&record{Record: r}, n)
+		}
+	}
+}
+
+// bare is a list without its rules.
+func (l *List) bare() *List {
+	c := *l
+	c.records, c.dead, c.from = "", nil, nil
+	return &c
+}
+
+// rule takes one rule of list n.
+func (b *Builder) rule(r *record, n int) {
+	r.List = n
+	if d := b.set.lists[n].detail(r); d != nil && (d.pattern != nil || d.client.IsValid()) {
+		b.set.beside.Rare = append(b.set.beside.Rare, r.Record)
+		b.w.Counts[n].Rules++
+		return
+	}
+	if r.Raw {
+		if p := keyPrefix(r.Key); p.Addr().Is4() {
+			b.have4[p.Bits()] = true
+		} else if p.IsValid() {
+			b.have6[p.Bits()] = true
+		}
+	}
+	if err := b.w.Add(&r.Record); err != nil && b.err == nil {
+		b.err = fmt.Errorf("blocklists: %w", err)
+	}
+}
+
+// infos tells what became of the lists. It also notes the prefixes met.
+func (b *Builder) infos() (out []ListInfo) {
+	for i, l := range b.set.lists {
+		c := b.w.Counts[i]
+		out = append(out, ListInfo{Name: l.Name, Title: l.Title, Owner: l.Owner, About: l.About, Own: l.Own,
+			Rules: c.Rules, Duplicates: c.Duplicates, Crowded: c.Crowded, Report: l.Report})
+	}
+	b.set.beside.Bits4, b.set.beside.Bits6 = lengths(&b.have4), lengths(&b.have6)
+	return out
+}
+
+func lengths(have *[129]bool) []uint8 {
+	var out []uint8
+	for n := 128; n >= 0; n-- {
+		if have[n] {
+			out = append(out, uint8(n))
+		}
+	}
+	return out
+}
+
+// Discard ends a Builder without a Set. After Finish it does nothing.
+func (b *Builder) Discard() {
+	if b.aside != nil {
+		b.aside.Close()
+		os.Remove(b.aside.Name())
+		b.aside = nil
+	}
+}
+
+// Finish writes the Set to its file, whole or not at all, and opens it. A Set that
+// was open before goes on as it was.
+func (b *Builder) Finish() (*Set, error) {
+	defer b.Discard()
+	for old, places := range b.kept {
+		err := old.table.Scan(func(r *compiled.Record) bool {
+			if n, ok := places[r.List]; ok {
+				b.rule(&record{Record: *r}, n)
+			}
+			return b.err == nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("blocklists: %w", err)
+		}
+	}
+	if b.err != nil {
+		return nil, b.err
+	}
+	if err := b.w.WriteFile(b.path, b.meta); err != nil {
+		return nil, fmt.Errorf("blocklists: %w", err)
+	}
+	return Open(b.path)
+}
+
+// kept is what a file holds besides the rules.
+type kept struct {
+	Lists  []keptList
+	Beside beside
+}
+
+// keptList is a list with all it has besides its rules.
+type keptList struct {
+	Name, Title, Owner, About string
+	Own, Overlay              bool
+	Reply                     Reply
+	Report                    Report
+	details                   []detail
+	count                     int
+	holes                     map[string]struct{}
+
+	info ListInfo // without what the list says itself
+	mark string
+}
+
+func (b *Builder) meta() ([]byte, error) {
+	infos := b.infos()
+	k := kept{Beside: b.set.beside}
+	for i, l := range b.set.lists {
+		k.Lists = append(k.Lists, keptList{l.Name, l.Title, l.Owner, l.About, l.Own, l.Overlay, l.Reply, l.Report, l.details, l.count, l.holes,
+			ListInfo{Rules: infos[i].Rules, Duplicates: infos[i].Duplicates, Crowded: infos[i].Crowded}, b.marks[i]})
+	}
+	return compiled.AppendValue(nil, k)
+}
+
+// Open opens a Set that a Builder kept. Nothing is parsed; the rules are read when
+// they are needed. An error that is ErrDamaged, or fs.ErrNotExist, or any other,
+// means that the Set must be built anew.
+func Open(path string) (*Set, error) {
+	t, meta, err := compiled.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("blocklists: %w", err)
+	}
+	var k kept
+	if err := compiled.DecodeValue(meta, &k); err != nil {
+		return nil, fmt.Errorf("blocklists: %s: %w: %w", path, ErrDamaged, err)
+	}
+	s := &Set{beside: k.Beside}
+	var infos []ListInfo
+	for i, l := range k.Lists {
+		s.lists = append(s.lists, &List{Name: l.Name, Title: l.Title, Owner: l.Owner, About: l.About, Own: l.Own, Overlay: l.Overlay,
+			Reply: l.Reply, Report: l.Report, details: l.details, count: l.count, holes: l.holes, from: s, index: i})
+		infos = append(infos, ListInfo{l.Name, l.Title, l.Owner, l.About, l.Own, l.info.Rules, l.info.Duplicates, l.info.Crowded, l.Report})
+		s.marks = append(s.marks, l.mark)
+	}
+	if err := s.sound(t); err != nil {
+		return nil, fmt.Errorf("blocklists: %s: %w: %w", path, ErrDamaged, err)
+	}
+	s.ready(t, infos)
+	return s, nil
+}
+
+var errPieces = errors.New("its pieces do not fit together")
+
+// sound checks what later is taken for granted, for a file that someone made up.
+func (s *Set) sound(t *compiled.Table) error {
+	if t.Lists() > len(s.lists) {
+		return errPieces
+	}
+	for _, l := range s.lists {
+		for i := range l.details {
+			if d := &l.details[i]; d.kind != plain && d.rewrite == nil {
+				return errPieces
+			}
+		}
+	}
+	for i := range s.beside.Rare {
+		r := record{Record: s.beside.Rare[i]}
+		if r.List < 0 || r.List >= len(s.lists) {
+			return errPieces
+		}
+		if d := s.lists[r.List].detail(&r); d == nil || d.pattern == nil && !d.client.IsValid() {
+			return errPieces
+		}
+	}
+	return nil
+}
+
+// Opened gives the lists of a Set that was opened, in their order; nil for one
+// that Compile made. Their rules are read from the Set's file when asked for.
+func (s *Set) Opened() []*List {
+	if len(s.lists) == 0 || s.lists[0].from == nil {
+		return nil
+	}
+	return append([]*List(nil), s.lists...)
+}
+
+// Mark gives what was said of a list when it was added; "" for one of Compile's.
+func (s *Set) Mark(list int) string {
+	if list >= len(s.marks) {
+		return ""
+	}
+	return s.marks[list]
+}
+
+// Absent tells whether an error of Open says that there is no file.
+func Absent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
