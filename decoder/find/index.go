@@ -76,7 +76,7 @@ const (
 // bare gives the hex digits of a text that is nothing else but them and
 // separators: a number in groups, a digest with colons. Otherwise nil.
 func bare(p []byte) []byte {
-	if len(p) > maxBare || bytes.IndexAny(p, " :.-") < 0 {
+	if len(p) > maxBare || !bytes.ContainsAny(p, " :.-") {
 		return nil
 	}
 	out := make([]byte, 0, len(p))
