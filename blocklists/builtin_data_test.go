@@ -13,7 +13,7 @@ import (
 // categories is the vocabulary of the built-in lists: a page that groups by it
 // must know every word.
 var categories = []string{
-	"ads", "analytics", "app-list", "browser-history", "bypass", "crash", "device-id",
+	"ads", "analytics", "app-list", "browser-history", "bypass", "config", "crash", "device-id",
 	"essential", "ota", "security-scan",
 }
 
@@ -34,7 +34,7 @@ func builtinFiles(t *testing.T) map[string]*List {
 			t.Fatal(err)
 		}
 		name := strings.TrimSuffix(f.Name(), ".yaml")
-		if out[name], err = Parse(Source{Name: name, Format: Native}, text); err != nil {
+		if out[name], err = Parse(Source{Name: name, Format: Native, MayBreak: true}, text); err != nil {
 			t.Fatalf("%s: %v", f.Name(), err)
 		}
 		text.Close()
@@ -71,6 +71,9 @@ func TestBuiltinEntriesSayWhy(t *testing.T) {
 			}
 			if strings.TrimSpace(r.Why) == "" || strings.TrimSpace(r.Source) == "" {
 				at("why %q, source %q: one is missing", r.Why, r.Source)
+			}
+			if r.Confidence == "" {
+				at("does not say how well it is known")
 			}
 			if !r.Allow && strings.TrimSpace(r.Breaks) == "" {
 				at("does not say what it breaks, not even that nothing is known")
@@ -125,6 +128,8 @@ func TestBuiltinVerdicts(t *testing.T) {
 		{"dcc-awareness-cn.heytapmobi.com", "oppo"},
 		{"in-stsdk.vivoglobal.com", "vivo"},
 		{"mozilla.cloudflare-dns.com", "encrypted-dns"},
+		{"hmma.baidu.com", "baidu"}, {"app.adjust.com", "sdks"}, {"o1.ingest.sentry.io", "sdks"},
+		{"www.baidu.com", ""}, {"api2.branch.io", ""}, {"api.onesignal.com", ""}, {"sentry.io", ""}, {"unity3d.com", ""},
 		{"abc123.dns.nextdns.io", "encrypted-dns"},
 
 		{"find.api.micloud.xiaomi.net", ""},
@@ -258,7 +263,7 @@ func (f fact) solid() bool {
 var vendorLists = map[string]string{
 	"Xiaomi": "xiaomi", "Samsung": "samsung", "Huawei": "huawei", "OPPO/Realme/OnePlus": "oppo", "vivo": "vivo",
 	"Google": "google", "Apple": "apple", "Amazon": "amazon", "Microsoft": "microsoft", "TikTok/ByteDance": "bytedance",
-	"Meta": "meta", "Tencent": "tencent", "Alibaba/Umeng": "alibaba",
+	"Meta": "meta", "Tencent": "tencent", "Alibaba/Umeng": "alibaba", "Baidu": "baidu",
 }
 
 // TestFactsAreAnswered: every fact that somebody has measured, documented or
@@ -300,21 +305,63 @@ func has(l *List, f fact, allow bool) bool {
 }
 
 // TestBuiltinNamesAreFacts: no name of a vendor list rests on somebody's list
-// alone, or on a table without evidence.
+// alone, or on a table without evidence, unless it says so; and none claims to be
+// known better than it is.
 func TestBuiltinNamesAreFacts(t *testing.T) {
-	known := map[string]bool{}
+	known := map[string][]string{}
 	for _, f := range facts(t) {
-		known[f.domain] = known[f.domain] || f.solid() || f.severity == "never-block"
+		known[f.domain] = append(known[f.domain], f.confidence)
 	}
 	for name, l := range builtinFiles(t) {
-		if name == "encrypted-dns" || name == "httpdns" {
-			continue // not about telemetry; their sources say where they are from
+		if name == "encrypted-dns" || name == "httpdns" || name == "sdks" {
+			continue // not of these facts; their sources say where they are from
 		}
 		for r := range l.Rules() {
-			if !known[r.Domain] {
-				t.Errorf("builtin/%s.yaml:%d: %s is no measured, documented or reported fact", name, r.Line, r.Text)
+			if !slices.Contains(known[r.Domain], r.Confidence) || r.Confidence == "listed" && name != "baidu" {
+				t.Errorf("builtin/%s.yaml:%d: %s is no %s fact", name, r.Line, r.Text, r.Confidence)
 			}
 		}
+	}
+}
+
+// TestBuiltinRisk: what breaks something people want is off until the owner asks
+// for it, and then blocks no never-block name either.
+func TestBuiltinRisk(t *testing.T) {
+	guard, err := NeverBlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := 0
+	for _, name := range BuiltinNames() {
+		safe, err := Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := BuiltinSource(Source{Name: name, MayBreak: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		more += all.Len() - safe.Len()
+		for r := range safe.Rules() {
+			if r.Risk == "may-break" {
+				t.Errorf("%s: %s is on by default", name, r.Text)
+			}
+		}
+		for _, l := range []*List{safe, all} {
+			for _, c := range guard.Crossings(l) {
+				t.Errorf("%s:%d: %s stops %s", name, c.Rule.Line, c.Rule.Text, c.Name.Text)
+			}
+		}
+	}
+	if more == 0 {
+		t.Error("no rule waits for the owner")
+	}
+	meta, err := BuiltinSource(Source{Name: "meta", MayBreak: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, ok := Compile(meta).Match("graph.facebook.com", Selection{}); !ok || r.Breaks == "" || r.Confidence != "documented" {
+		t.Errorf("%+v %v", r, ok)
 	}
 }
 
@@ -333,30 +380,18 @@ var leftOut = map[string]string{
 	"market.xiaomi.com":                    "stores, Weather",
 	"api.vip.miui.com":                     "Xiaomi Community",
 	"zhuti.xiaomi.com":                     "theme search",
-	"mcc.intl.inf.miui.com":                "operator settings; low, and nobody knows what breaks",
 
 	"samsungdm.com":                "firmware updates may live in the zone: hosts are blocked",
-	"dms.ospserver.net":            "device management beside the firmware downloads; nobody knows what breaks",
-	"www.ospserver.net":            "device management beside the firmware downloads; nobody knows what breaks",
-	"capi.samsungcloud.com":        "backup and sync",
-	"pinning-02.secb2b.com":        "Knox",
-	"eu-kaf.samsungknox.com":       "Knox, work profiles",
-	"us-kaf.samsungknox.com":       "Knox, work profiles",
-	"in-kaf.samsungknox.com":       "Knox, work profiles",
-	"sg-kaf.samsungknox.com":       "Knox, work profiles",
-	"sspapi-prd.samsungrs.com":     "Galaxy Store asks for its terms again and again",
 	"ie-odc.samsungapps.com":       "Galaxy Store",
 	"cdn.samsungcloudsolution.com": "connectivity and updates of televisions",
 
 	// Global Routing Service: at least one must answer.
-	"grs.hicloud.com":                      "Huawei Health",
-	"grs.dbankcloud.com":                   "Huawei Health",
-	"grs.dbankcloud.cn":                    "Huawei Health",
-	"grs.dbankcloud.asia":                  "Huawei Health",
-	"grs.dbankcloud.eu":                    "Huawei Health",
-	"grs.platform.dbankcloud.ru":           "Huawei Health",
-	"configserverdre.platform.hicloud.com": "settings of HMS; low, and nobody knows what breaks",
-	"servicesupport.hicloud.com":           "low, and nobody knows what breaks",
+	"grs.hicloud.com":            "Huawei Health",
+	"grs.dbankcloud.com":         "Huawei Health",
+	"grs.dbankcloud.cn":          "Huawei Health",
+	"grs.dbankcloud.asia":        "Huawei Health",
+	"grs.dbankcloud.eu":          "Huawei Health",
+	"grs.platform.dbankcloud.ru": "Huawei Health",
 
 	"heytapmobi.com":              "App Market and much else: hosts are blocked",
 	"heytapmobile.com":            "pushes and stores: hosts are blocked",
@@ -366,8 +401,6 @@ var leftOut = map[string]string{
 	"tsdk.vivo.com.cn":            "built-in apps",
 	"h5.vivo.com.cn":              "update notes and store pages",
 
-	"xp.apple.com":       "software updates, as Apple says",
-	"pancake.apple.com":  "Family Sharing, as some report",
 	"mask.icloud.com":    "answered by the resolver, whatever the lists say",
 	"supl.google.com":    "satellite assistance",
 	"izatcloud.net":      "satellite assistance",
@@ -375,20 +408,9 @@ var leftOut = map[string]string{
 
 	"use-application-dns.net": "answered by the resolver, whatever the lists say",
 
-	"api.amazonalexa.com":               "set-up of Alexa and Fire TV",
-	"arcus-uswest.amazon.com":           "functions of Fire TV",
-	"dcape-na.amazon.com":               "functions of Fire TV",
-	"web.diagnostic.networking.aws.dev": "connectivity of Alexa and eero, disputed",
-
-	"mobile.pipe.aria.microsoft.com":    "Outlook cannot send",
-	"browser.pipe.aria.microsoft.com":   "sign-in of Teams",
-	"self.events.data.microsoft.com":    "Office 365 online",
-	"browser.events.data.microsoft.com": "Forms",
-
-	"graph.facebook.com":   "Facebook, Messenger, sign-in with Facebook",
-	"connect.facebook.net": "sign-in with Facebook",
-	"b-graph.facebook.com": "the Facebook app",
-	"graph.instagram.com":  "Instagram",
+	"api.amazonalexa.com":     "set-up of Alexa and Fire TV",
+	"arcus-uswest.amazon.com": "functions of Fire TV",
+	"dcape-na.amazon.com":     "functions of Fire TV",
 
 	"umengcloud.com": "pushes: hosts are blocked",
 	"umeng.com":      "the website for developers: hosts are blocked",

@@ -125,7 +125,7 @@ func (l *List) fill(rule *Rule, r *record) {
 			rule.Match, rule.Prefix = Client, d.client
 		}
 		rule.Category, rule.Why, rule.Breaks, rule.Source, rule.Answer = d.Category, d.Why, d.Breaks, d.Source, d.Answer
-		rule.Rewrite, rule.File, rule.Risk, rule.Reply, rule.Decode = d.rewrite, d.File, d.Risk, d.Reply, d.Decode
+		rule.Rewrite, rule.File, rule.Risk, rule.Confidence, rule.Reply, rule.Decode = d.rewrite, d.File, d.Risk, d.Confidence, d.Reply, d.Decode
 		if d.observe {
 			rule.Action = ActionObserve
 		}

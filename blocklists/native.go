@@ -61,7 +61,7 @@ func (p *parser) native(r *native.Rule) error {
 	if !r.Allow {
 		flags = p.action(action)
 	}
-	d := &detail{Category: r.Category, Why: r.Why, Breaks: r.Breaks, Source: r.Source, File: r.File, Risk: r.Risk, limits: r.Limits, pattern: r.Pattern,
+	d := &detail{Category: r.Category, Why: r.Why, Breaks: r.Breaks, Source: r.Source, File: r.File, Risk: r.Risk, Confidence: r.Confidence, limits: r.Limits, pattern: r.Pattern,
 		Reply: r.Reply, Decode: r.Decode, observe: action == ActionObserve && !r.Allow}
 	if err := p.nativeRewrite(d, r.Rewrite); err != nil {
 		return err

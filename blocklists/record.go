@@ -50,7 +50,7 @@ const actionShift = 3
 
 // detail is what few rules have; it lies beside the records.
 type detail struct {
-	Category, Why, Breaks, Source, File, Risk string
+	Category, Why, Breaks, Source, File, Risk, Confidence string
 
 	Answer  netip.Addr
 	Reply   Reply       // zero: as the list says

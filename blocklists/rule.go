@@ -96,24 +96,25 @@ func (a Action) String() string {
 // Rule is one line of one list. Every verdict carries the rule that made it,
 // so that an owner can open the list and see the line.
 type Rule struct {
-	List     string       // short name of the list, as in the config: "xiaomi"
-	Line     int          // 1-based line in the list's file
-	Text     string       // the rule as written, at most 200 bytes
-	Domain   string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule, a pattern and a client rule
-	Prefix   netip.Prefix // address and client rules only: the addresses meant, a single one as /32 or /128
-	Match    Match
-	Allow    bool        // an exception: the name is wanted
-	Action   Action      // what to do instead of the policy's default
-	Category string      // native lists: analytics, ads, crash, ...
-	Why      string      // native lists: what it collects
-	Breaks   string      // native lists: what stops working
-	Source   string      // native lists: where the fact comes from
-	File     string      // native lists: the included file that Line counts in, relative to the list's own; empty for that one
-	Risk     string      // native lists: "may-break" for a rule that is known to stop something people want; else empty
-	Answer   netip.Addr  // hosts lists: the ordinary address the line gives; not valid when the line gives none
-	Reply    Reply       // how the name is answered when it is denied: the rule's own word, else its list's, else [Source].Reply
-	Decode   *DecodeHint // what the decoder should look at; nil when the rule does not say. It must not be changed
-	Rewrite  *Rewrite    // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
+	List       string       // short name of the list, as in the config: "xiaomi"
+	Line       int          // 1-based line in the list's file
+	Text       string       // the rule as written, at most 200 bytes
+	Domain     string       // the name in canonical form: lower case, A-labels, no final dot; empty for an address rule, a pattern and a client rule
+	Prefix     netip.Prefix // address and client rules only: the addresses meant, a single one as /32 or /128
+	Match      Match
+	Allow      bool        // an exception: the name is wanted
+	Action     Action      // what to do instead of the policy's default
+	Category   string      // native lists: analytics, ads, crash, ...
+	Why        string      // native lists: what it collects
+	Breaks     string      // native lists: what stops working
+	Source     string      // native lists: where the fact comes from
+	Confidence string      // native lists: measured, documented, reported, claimed or listed; empty when the rule does not say
+	File       string      // native lists: the included file that Line counts in, relative to the list's own; empty for that one
+	Risk       string      // native lists: "may-break" for a rule that is known to stop something people want; else empty
+	Answer     netip.Addr  // hosts lists: the ordinary address the line gives; not valid when the line gives none
+	Reply      Reply       // how the name is answered when it is denied: the rule's own word, else its list's, else [Source].Reply
+	Decode     *DecodeHint // what the decoder should look at; nil when the rule does not say. It must not be changed
+	Rewrite    *Rewrite    // the answer the rule gives by itself; nil for nearly every rule. It must not be changed
 }
 
 // Rewrite is an answer that a rule gives by itself: $dnsrewrite of AdGuard's

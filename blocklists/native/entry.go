@@ -25,12 +25,12 @@ type entry struct {
 	answer  answer
 	decode  *syntax.DecodeHint
 
-	category, why, breaks, source, risk string
+	category, why, breaks, source, confidence, risk string
 }
 
 // commonKeys are the keys that a rule and a group of rules share.
 func commonKeys() []string {
-	return []string{"match", "action", "answer", "types", "devices", "until", "decode", "risk", "category", "why", "breaks", "source"}
+	return []string{"match", "action", "answer", "types", "devices", "until", "decode", "risk", "category", "why", "breaks", "source", "confidence"}
 }
 
 func ruleKeys() []string { return append([]string{"domain"}, commonKeys()...) }
@@ -152,7 +152,7 @@ func (n *reader) common(e *entry, key string, k, v *yaml.Node, known func() []st
 		return err
 	case "until":
 		return n.readUntil(v, e)
-	case "answer", "devices", "decode", "risk":
+	case "answer", "devices", "decode", "risk", "confidence":
 		return n.extra(e, key, k, v)
 	case "category":
 		return n.text(v, key, &e.category)
@@ -197,7 +197,7 @@ func (n *reader) readUntil(v *yaml.Node, e *entry) error {
 // add turns what was written into a rule and hands it on.
 func (n *reader) add(e *entry) error {
 	r := &Rule{File: n.name, Line: e.node.Line, Text: e.domain, Name: e.domain, Scope: n.opts.Scope, Allow: e.allow, Action: e.action,
-		Category: e.category, Why: e.why, Breaks: e.breaks, Source: e.source, Risk: e.risk,
+		Category: e.category, Why: e.why, Breaks: e.breaks, Source: e.source, Confidence: e.confidence, Risk: e.risk,
 		Reply: e.answer.reply, Rewrite: e.answer.rewrite, Decode: e.decode}
 	if !e.allow && r.Action == "" {
 		r.Action = n.action

@@ -27,9 +27,15 @@ func risks() []string { return []string{"safe", MayBreak} }
 // MayBreak is the risk of a rule that is known to stop something people want.
 const MayBreak = "may-break"
 
+// confidences are the words of confidence:, how well a fact is known, from what
+// somebody measured down to what only stands on a list.
+func confidences() []string {
+	return []string{"measured", "documented", "reported", "claimed", "listed"}
+}
+
 // encodings are the words of decode: encodings, as the decoder calls its layers.
 func encodings() []string {
-	return []string{"base64", "deflate", "form", "gzip", "hex", "json", "msgpack", "percent", "protobuf", "zlib", "zstd"}
+	return []string{"base64", "brotli", "deflate", "form", "gzip", "hex", "json", "lz4", "msgpack", "protobuf", "snappy", "url", "zlib", "zstd"}
 }
 
 // extra reads the fields of a rule or a group that few have.
@@ -54,6 +60,9 @@ func (n *reader) extra(e *entry, key string, k, v *yaml.Node) error {
 			return n.errorf(k, "an entry of allow has no decode:, nothing it lets through is read")
 		}
 		return n.readDecode(v, e)
+	}
+	if key == "confidence" {
+		return n.word(v, key, &e.confidence, confidences()...)
 	}
 	return n.word(v, key, &e.risk, risks()...)
 }

@@ -56,7 +56,7 @@ type Rule struct {
 	Rewrite *syntax.Rewrite    // of "answer: cname:NAME"; nil for nearly every rule
 	Decode  *syntax.DecodeHint // shared by the rules of a group
 
-	Category, Why, Breaks, Source, Risk string
+	Category, Why, Breaks, Source, Confidence, Risk string
 }
 
 // List is what a list says about itself.

@@ -12,6 +12,9 @@ const maxValues = 1024
 // modifiers reads what follows the dollar sign into the rule. One that is not
 // about names makes the rule one to leave out.
 func modifiers(rule *Rule, list []byte) (reason string) {
+	if len(list) == 0 {
+		return ""
+	}
 	for _, m := range split(string(list), ',') {
 		name, value, has := strings.Cut(strings.TrimSpace(m), "=")
 		switch name {

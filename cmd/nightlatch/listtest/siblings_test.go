@@ -104,7 +104,7 @@ func TestAdblockSiblings(t *testing.T) {
 		{"||ok.test^\na.test#@?#.x", "a.test", Passed, ""},
 		{"||ok.test^\n! ||a.test^", "a.test", Passed, ""},
 		{"||ok.test^\n# a.test", "a.test", Passed, ""},
-		{"||ok.test^\n||a.test^$", "a.test", Passed, ""}, // the engine: an unknown modifier, of no name
+		{"||ok.test^\n||a.test^$", "a.test", Blocked, ""},
 		{"http://a.test^", "a.test", Blocked, ""},
 		{"://a.test^", "x.a.test", Passed, ""},
 		// Regular expressions
