@@ -44,10 +44,10 @@ func Remote(address string) bool {
 
 // Summary is what the reading of a copy told.
 type Summary struct {
-	Format  string // as found or asked for
-	Lines   int
-	Rules   int // blocks and allows
-	Ignored int // lines that were left out
+	Format  string `json:"format"` // as found or asked for
+	Lines   int    `json:"lines"`
+	Rules   int    `json:"rules"`   // blocks and allows
+	Ignored int    `json:"ignored"` // lines that were left out
 }
 
 // Store is a folder of copies. It is safe for concurrent use as long as one list

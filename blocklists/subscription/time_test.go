@@ -189,7 +189,7 @@ func TestRunOneAtATime(t *testing.T) {
 		s := &shelf{t: t, states: map[string]State{}, wanted: []Subscription{sub("a"), sub("b"), sub("c")}}
 		s.wanted[2].Every = 6 * time.Hour
 		got := s.run(t, time.Minute)
-		want := []string{"8s a", "changed", "13s b", "changed", "18s c", "changed"}
+		want := []string{"4s a", "changed", "9s b", "changed", "14s c", "changed"}
 		if !slices.Equal(got, want) {
 			t.Errorf("in the first minute: %q", got)
 		}

@@ -23,7 +23,7 @@ type Updater struct {
 }
 
 const (
-	startPause = 5 * time.Second  // let the gateway begin its work first
+	startPause = time.Second      // let the gateway begin its work first
 	between    = 2 * time.Second  // from one list to the next
 	look       = 15 * time.Second // how soon a subscription that is new in the config is noticed
 )

@@ -42,6 +42,9 @@ const vectors = "../../../shared/payloads/vectors"
 //	files DIR FILE       writes every file below DIR with its content to FILE, the journal and the socket apart
 //	glob PATTERN         there is a file of that pattern
 //	long VAR N           sets VAR to N letters
+//	publish DIR          serves the files of DIR by HTTP at $LISTS
+//	rules LIST N         waits until the running gateway has N rules of LIST in force
+//	eventually RE COMMAND...    runs COMMAND until what it prints matches RE
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -68,6 +71,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": scriptCode, "ready": scriptReady, "ask": scriptAsk, "files": scriptFiles,
+			"publish": scriptPublish, "rules": scriptRules, "eventually": scriptEventually,
 			"term": func(ts *testscript.TestScript, _ bool, _ []string) {
 				for _, c := range ts.BackgroundCmds() {
 					ts.Check(c.Process.Signal(syscall.SIGTERM))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -143,12 +144,19 @@ func add(ctx context.Context, a *cli.App, g Gateway, h home.Home, wish config.Su
 func item(s config.Subscription) string {
 	var b strings.Builder
 	for _, kv := range [][2]string{{"name", s.Name}, {"url", s.URL}, {"format", s.Format}, {"match", s.Match}, {"action", s.Action}} {
-		if kv[1] != "" {
+		switch {
+		case kv[1] == "":
+		case plainURL.MatchString(kv[1]):
+			fmt.Fprintf(&b, "  %s: %s\n", kv[0], kv[1])
+		default:
 			fmt.Fprintf(&b, "  %s: %s\n", kv[0], edit.Quote(kv[1]))
 		}
 	}
 	return "-" + b.String()[1:]
 }
+
+// plainURL is an address that YAML reads as it stands, without quotes.
+var plainURL = regexp.MustCompile(`^https?://[A-Za-z0-9][A-Za-z0-9._~@%+=:/-]*[A-Za-z0-9/]$`)
 
 // withItem gives the text of a config with one more subscription, if that is a
 // sound config.

@@ -25,12 +25,59 @@ const shownCrossings = 5
 // listReport is all that is known of one list.
 type listReport struct {
 	Health
-	About      string            `json:"about,omitempty"`
-	Read       blocklists.Report `json:"read"`
-	Bare       string            `json:"bare_names"`
-	Duplicates int               `json:"duplicates"`
-	OwnHost    string            `json:"blocks_its_own_host,omitempty"` // the rule that does
-	Crossings  []crossing        `json:"never_block,omitempty"`
+	About      string     `json:"about,omitempty"`
+	Read       *reading   `json:"read,omitempty"`
+	Duplicates int        `json:"duplicates"`
+	OwnHost    string     `json:"blocks_its_own_host,omitempty"` // the rule that does
+	Crossings  []crossing `json:"never_block,omitempty"`
+}
+
+// reading is how a text was understood, in the words of scripts.
+type reading struct {
+	report    *blocklists.Report
+	Format    string    `json:"format"`
+	Detected  bool      `json:"detected"`
+	Bare      string    `json:"bare_names"` // exact or subtree
+	Lines     int       `json:"lines"`
+	Bytes     int64     `json:"bytes"`
+	Blocks    int       `json:"blocks"`
+	Allows    int       `json:"allows"`
+	Addresses int       `json:"addresses,omitempty"`
+	Patterns  int       `json:"patterns,omitempty"`
+	Clients   int       `json:"clients,omitempty"`
+	Rewrites  int       `json:"rewrites,omitempty"`
+	Limited   int       `json:"limited,omitempty"`
+	Cancelled int       `json:"cancelled,omitempty"`
+	Included  []string  `json:"included,omitempty"`
+	Ignored   []leftOut `json:"ignored,omitempty"`
+}
+
+// leftOut is the lines that were left out for one reason.
+type leftOut struct {
+	Reason   string    `json:"reason"`
+	Count    int       `json:"count"`
+	Examples []example `json:"examples"`
+}
+
+type example struct {
+	Line int    `json:"line"`
+	Text string `json:"text"`
+}
+
+func readingOf(r *blocklists.Report) *reading {
+	out := &reading{
+		report: r, Format: string(r.Format), Detected: r.Detected, Bare: r.BareNames.String(), Lines: r.Lines, Bytes: r.Bytes,
+		Blocks: r.Blocks, Allows: r.Allows, Addresses: r.Addresses, Patterns: r.Patterns, Clients: r.Clients,
+		Rewrites: r.Rewrites, Limited: r.Limited, Cancelled: r.Cancelled, Included: r.Included,
+	}
+	for _, i := range r.Ignored {
+		l := leftOut{Reason: i.Reason, Count: i.Count}
+		for _, e := range i.Examples {
+			l.Examples = append(l.Examples, example{e.Line, e.Text})
+		}
+		out.Ignored = append(out.Ignored, l)
+	}
+	return out
 }
 
 // crossing is a rule that stops a name which should never be stopped.
@@ -92,7 +139,7 @@ func reportOn(s *home.Settings, name string, now time.Time) (*listReport, error)
 	if l == nil {
 		return r, nil // it could not be read at all: the problem says why
 	}
-	r.About, r.Read, r.Bare = l.About, l.Report, l.Report.BareNames.String()
+	r.About, r.Read = l.About, readingOf(&l.Report)
 	set := blocklists.Compile(l)
 	for _, info := range set.Lists() {
 		r.Duplicates += info.Duplicates
@@ -139,15 +186,15 @@ func (r *listReport) print(out io.Writer, now time.Time) {
 
 // printRead says how the text was understood.
 func (r *listReport) printRead(row func(string, string, ...any)) {
-	p := &r.Read
-	if p.Format == "" {
+	if r.Read == nil {
 		return
 	}
+	p := r.Read
 	detected := ""
 	if p.Detected {
 		detected = " (found out from the content)"
 	}
-	row("read as", "%s%s; a bare name means %s", p.Format, detected, map[string]string{"exact": "exactly that name", "subtree": "the name and all below it"}[r.Bare])
+	row("read as", "%s%s; a bare name means %s", p.Format, detected, map[string]string{"exact": "exactly that name", "subtree": "the name and all below it"}[p.Bare])
 	row("lines", "%d, %s", p.Lines, cli.Bytes(uint64(p.Bytes)))
 	kinds := []string{}
 	for _, k := range []struct {
@@ -170,7 +217,7 @@ func (r *listReport) printRead(row func(string, string, ...any)) {
 		row("taken back", "%d by the list itself ($badfilter)", p.Cancelled)
 	}
 	row("said twice", "%d", r.Duplicates)
-	row("left out", "%s", count(p.IgnoredLines(), "line"))
+	row("left out", "%s", count(p.report.IgnoredLines(), "line"))
 	if len(p.Included) > 0 {
 		row("includes", "%s", strings.Join(p.Included, ", "))
 	}
@@ -225,6 +272,9 @@ func (r *listReport) printLines(out io.Writer) {
 	where := r.File
 	if where == "" {
 		where = r.Name
+	}
+	if r.Read == nil {
+		return
 	}
 	for _, i := range r.Read.Ignored {
 		fmt.Fprintf(out, "\nleft out, %s: %s\n", i.Reason, count(i.Count, "line"))
