@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +20,10 @@ import (
 	"nightlatch/cmd/nightlatch/smallnet"
 	"nightlatch/cmd/nightlatch/story"
 	"nightlatch/journal"
+	"nightlatch/policy"
 	"nightlatch/tunnel/phone"
+
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // house is a whole gateway in this process, with an internet of its own.
@@ -321,6 +325,56 @@ func TestLiveEdit(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEditsUnderLoad: lists are edited while queries come in at 5,000 a second;
+// none is lost, and the last edit is in force.
+func TestEditsUnderLoad(t *testing.T) {
+	h := newHouse(t)
+	const rate, edits = 5000, 5
+	device := policy.Device{Name: "phone"}
+	query, err := (&dnsmessage.Message{Header: dnsmessage.Header{ID: 7, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{Name: dnsmessage.MustNewName(site + "."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(h.ctx)
+	var asked, answered atomic.Int64
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			<-tick.C
+			for range rate / 100 {
+				asked.Add(1)
+				var m dnsmessage.Message
+				if m.Unpack(h.resolver.ServeDNS(h.ctx, policy.Flow{Device: device}, "udp", query)) == nil && m.RCode == dnsmessage.RCodeSuccess && len(m.Answers) == 1 {
+					answered.Add(1)
+				}
+			}
+		}
+	})
+	for i := range edits {
+		list := "name: mine\nrules:\n  - " + site + "\n"
+		if i%2 == 1 {
+			list = "name: mine\nallow:\n  - " + site + "\n"
+		}
+		h.write("blocklists/mine.yaml", list)
+		if err := eventually("the edit", func() error {
+			if v := h.policy.Load().Name(device, site, 1, time.Now()); v.Action.Stops() != (i%2 == 0) {
+				return fmt.Errorf("edit %d: still %v", i+1, v.Action)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	asking.Wait()
+	if n := asked.Load(); n != answered.Load() || n < rate {
+		t.Errorf("%d of %d queries were answered", answered.Load(), n)
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"nightlatch/blocklists"
 	"nightlatch/config"
@@ -26,33 +26,43 @@ type Settings struct {
 	Key     config.Key          // the server's private key
 	Known   map[string][]string // the owner's own identifiers
 	Lists   Lists
+	Pauses  []config.Pause // the last good version of pauses.yaml
 
 	Canaries []canaries.Canary // planted values
+	Begun    time.Time         // when the reading began: what changed later is not in it
 }
 
 // Load reads and checks every file of a home. Broken lists do not fail it:
 // they stand in Lists.Broken, and the others are in force.
 func (h Home) Load() (*Settings, error) {
+	begun := time.Now()
 	s, err := h.files()
 	if err != nil {
 		return nil, err
 	}
+	s.Begun = begun
 	if s.Key, err = h.ServerKey(s.Config); err != nil {
 		return nil, err
 	}
-	s.Lists, err = loadLists(s.Config, h.Dir, nil)
+	if s.Lists, err = loadLists(s.Config, h.Dir, nil); err == nil {
+		s.loadPauses(nil)
+	}
 	return s, err
 }
 
 // Again reads config, devices, known values, canaries and lists anew. A list
-// that is broken now keeps its last good version; the key stays as it is.
+// that is broken now keeps its last good version, as do the pauses; the key stays
+// as it is.
 func (s *Settings) Again() (*Settings, error) {
+	begun := time.Now()
 	next, err := s.Home.files()
 	if err != nil {
 		return nil, err
 	}
-	next.Key = s.Key
-	next.Lists, err = loadLists(next.Config, s.Home.Dir, &s.Lists)
+	next.Key, next.Begun = s.Key, begun
+	if next.Lists, err = loadLists(next.Config, s.Home.Dir, &s.Lists); err == nil {
+		next.loadPauses(s.Pauses)
+	}
 	return next, err
 }
 
@@ -140,6 +150,9 @@ func loadLists(cfg *config.Config, dir string, old *Lists) (Lists, error) {
 		set.add(src, paths[i], old)
 	}
 	set.addSubscribed(cfg, dir, old)
+	if path := filepath.Join(dir, overlayFile); !absent(path) {
+		set.add(blocklists.Source{Name: overlayName, Format: blocklists.Native, Overlay: true}, path, old)
+	}
 	return set, nil
 }
 
@@ -214,10 +227,11 @@ func ownLists(folder string) (sources []blocklists.Source, paths []string, err e
 
 var listActions = map[string]blocklists.Action{
 	"": blocklists.ActionDefault, "sink": blocklists.ActionSink, "deny": blocklists.ActionDeny, "drop": blocklists.ActionDrop,
+	"observe": blocklists.ActionObserve,
 }
 
 func fileSource(f config.ListFile) blocklists.Source {
-	src := blocklists.Source{Name: f.Name, Format: blocklists.Format(f.Format), Action: listActions[f.Action]}
+	src := blocklists.Source{Name: f.Name, Format: blocklists.Format(f.Format), Action: listActions[f.Action], Reply: replyOf(f.Answer)}
 	switch f.Match {
 	case "exact":
 		src.Match = new(blocklists.Exact)
@@ -225,33 +239,6 @@ func fileSource(f config.ListFile) blocklists.Source {
 		src.Match = new(blocklists.Subtree)
 	}
 	return src
-}
-
-var policyActions = map[string]policy.Action{"pass": policy.Pass, "sink": policy.Sink, "deny": policy.Deny, "drop": policy.Drop}
-
-// Policy compiles what the files say into a policy.
-func (s *Settings) Policy() (*policy.Policy, error) {
-	p := s.Config.Policy
-	opts := policy.Options{
-		Set:     blocklists.Compile(s.Lists.All...),
-		Default: policy.Rules{Lists: p.Lists, Action: policyActions[p.Action], Literal: policyActions[p.Literal]},
-		Devices: map[string]policy.Rules{},
-		Sink:    []netip.Prefix{s.Config.Sinkhole.Network4, s.Config.Sinkhole.Network6},
-	}
-	for name, d := range s.Config.Devices {
-		r := opts.Default
-		if d.Lists != nil {
-			r.Lists = d.Lists
-		}
-		if d.Action != "" {
-			r.Action = policyActions[d.Action]
-		}
-		if d.Literal != "" {
-			r.Literal = policyActions[d.Literal]
-		}
-		opts.Devices[name] = r
-	}
-	return policy.New(opts)
 }
 
 // PolicyDevice gives a configured device as the policy knows it.
