@@ -14,6 +14,10 @@ import (
 func (d *Decoder) Decode(raw []byte) (r Result) {
 	p := newPeel(d, &Request{})
 	defer p.rescue(&r)
+	return p.raw(raw)
+}
+
+func (p *peel) raw(raw []byte) Result {
 	if len(raw) > maxRaw {
 		raw = raw[:maxRaw]
 		p.flag("truncated")

@@ -32,6 +32,7 @@ type peel struct {
 	leaves []walk.Leaf
 	layers []Layer
 	blobs  []blob
+	only   string // keep only the layers on the way to this place
 
 	foreign string           // a content coding no standard names: "encrypted", "rc4"
 	vendors []*vendor.Vendor // the descriptions that fit the request
@@ -126,6 +127,9 @@ func (p *peel) layer(name string, at *walk.Step, out []byte, whole bool) {
 }
 
 func (p *peel) keep(at *walk.Step, out []byte) {
+	if p.only != "" && !below(p.only, at.String()) {
+		return
+	}
 	if len(p.layers) < maxLayers {
 		p.layers = append(p.layers, Layer{Codec: lastCodec(at), Path: at.String(), Data: out})
 	}

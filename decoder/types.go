@@ -65,7 +65,7 @@ type Result struct {
 func (r Result) Trail(f Finding) []Layer {
 	var out []Layer
 	for _, l := range r.Layers {
-		if rest, ok := strings.CutPrefix(f.Path, l.Path); ok && (rest == "" || rest[0] == '/' || rest[0] == ':') {
+		if rest, ok := strings.CutPrefix(f.Path, l.Path); ok && (rest == "" || strings.IndexByte("/:.[", rest[0]) >= 0) {
 			out = append(out, l)
 		}
 	}

@@ -98,7 +98,10 @@ func (p *peel) recipes() {
 				p.keys = append(p.keys, r.Flag)
 				continue
 			}
-			out, at, ok := r.Run(p.part, p.budget)
+			var way []func()
+			out, at, ok := r.Run(p.part, p.budget, func(at *walk.Step, data []byte) {
+				way = append(way, func() { p.keep(at, data) })
+			})
 			if !ok || at == nil || !p.productive(out) {
 				if r.Flag != "" {
 					p.keys = append(p.keys, r.Flag)
@@ -109,7 +112,9 @@ func (p *peel) recipes() {
 				p.flag("encrypted")
 				p.flag(r.Flag)
 			}
-			p.keep(at, out)
+			for _, keep := range way {
+				keep()
+			}
 			p.descend(out, at, true)
 			return
 		}

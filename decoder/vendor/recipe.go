@@ -94,8 +94,9 @@ func (r *Recipe) Applies(src Sources) bool {
 }
 
 // Run follows the recipe. The steps that undo an encoding or a cipher become
-// part of the path; those that only cut do not.
-func (r *Recipe) Run(src Sources, b *codec.Budget) ([]byte, *walk.Step, bool) {
+// part of the path; those that only cut do not. What each step of the path gave
+// is handed to keep, which may be nil.
+func (r *Recipe) Run(src Sources, b *codec.Budget, keep func(*walk.Step, []byte)) ([]byte, *walk.Step, bool) {
 	e := eval{src: src, b: b, vars: map[string][]byte{}}
 	for _, v := range []struct{ name, pipeline string }{{"key", r.Key}, {"iv", r.IV}} {
 		if v.pipeline == "" {
@@ -107,6 +108,7 @@ func (r *Recipe) Run(src Sources, b *codec.Budget) ([]byte, *walk.Step, bool) {
 		}
 		e.vars[v.name] = out
 	}
+	e.keep = keep
 	return e.run(r.Data)
 }
 
@@ -114,6 +116,7 @@ type eval struct {
 	src  Sources
 	b    *codec.Budget
 	vars map[string][]byte
+	keep func(*walk.Step, []byte)
 }
 
 func (e *eval) run(pipeline string) ([]byte, *walk.Step, bool) {
@@ -137,8 +140,11 @@ func (e *eval) run(pipeline string) ([]byte, *walk.Step, bool) {
 		switch s.name {
 		case "before", "after", "slice", "skip", "mod", "bitxor", "bitand", "byte", "lower", "upper":
 		default:
-			if at != nil {
-				at = at.Begin(s.name)
+			if at == nil {
+				continue
+			}
+			if at = at.Begin(s.name); e.keep != nil {
+				e.keep(at, v)
 			}
 		}
 	}

@@ -96,7 +96,7 @@ func TestRecipes(t *testing.T) {
 		if err := r.check(); err != nil {
 			t.Errorf("%s: %v", data, err)
 		}
-		out, _, ok := r.Run(src, codec.NewBudget())
+		out, _, ok := r.Run(src, codec.NewBudget(), nil)
 		if !ok {
 			out = nil
 		}
@@ -114,7 +114,7 @@ func FuzzRecipe(f *testing.F) {
 		src := func(string) ([]byte, *walk.Step, bool) { return []byte(body), nil, body != "" }
 		r := Recipe{Data: data, Key: "text:0123456789abcdef"}
 		if r.check() == nil && r.Applies(src) {
-			r.Run(src, &codec.Budget{Inflate: 1 << 16, Work: 1 << 22})
+			r.Run(src, &codec.Budget{Inflate: 1 << 16, Work: 1 << 22}, nil)
 		}
 	})
 }

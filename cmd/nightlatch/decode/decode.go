@@ -17,13 +17,16 @@ import (
 	"nightlatch/decoder"
 )
 
+// everyChain is what --chain means without a path.
+const everyChain = "all"
+
 // maxDecodeInput bounds what decode reads: far more than any sample.
 const maxDecodeInput = 64 << 20
 
 // Command is nightlatch decode.
 func Command(a *cli.App) *cobra.Command {
-	var asJSON, chain, noKeys, all bool
-	var knownFile string
+	var asJSON, noKeys, all bool
+	var knownFile, chain string
 	c := &cobra.Command{
 		Use:   "decode [FILE|-]",
 		Short: "Peel a payload: every encoding that was undone, every identifier found",
@@ -32,6 +35,7 @@ encoding in any nesting, and name what is found. It needs no gateway, no home
 and no network.`,
 		Example: `  nightlatch decode request.http
   nightlatch decode --known known.yaml --json request.http
+  nightlatch decode --chain=body/form:data/base64/json:/imei request.http
   echo 'data=eyJpbWVpIjoiNDkwMTU0MjAzMjM3NTE4In0=' | nightlatch decode -`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -53,16 +57,20 @@ and no network.`,
 			if err != nil {
 				return err
 			}
+			if chain != "" && chain != everyChain {
+				return replay(a.Stdout, d, raw, chain, asJSON)
+			}
 			r := d.Decode(raw)
 			if asJSON {
 				return printDecodedJSON(a.Stdout, r)
 			}
-			return printDecoded(a.Stdout, r, chain, all)
+			return printDecoded(a.Stdout, r, chain != "", all)
 		},
 	}
 	fl := c.Flags()
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object")
-	fl.BoolVar(&chain, "chain", false, "print the whole path to each finding")
+	fl.StringVar(&chain, "chain", "", "print the whole path to each finding; with =PATH, follow that path and print every layer on the way")
+	fl.Lookup("chain").NoOptDefVal = everyChain
 	fl.BoolVar(&all, "all", false, "also print findings that are only possible")
 	fl.BoolVar(&noKeys, "no-keys", false, "do not use the known keys of formats that only pretend to encrypt")
 	fl.StringVar(&knownFile, "known", "", "file of values to look for: kind: [values], YAML or JSON")
