@@ -21,6 +21,7 @@ import (
 
 	"nightlatch/dashboard/door"
 	"nightlatch/journal"
+	"nightlatch/sinkhole/authority"
 )
 
 // Journal is what the dashboard reads. A *journal.Journal is one; tests use a
@@ -57,6 +58,11 @@ type Options struct {
 	// web page cannot reach the dashboard by pointing its own name here.
 	Hosts []string
 
+	// Authority gives the certificate authority that phones may install, for the
+	// page /ca; nil when there is none. It must be quick, and safe for
+	// concurrent use. Nil means that there is never one.
+	Authority func() *authority.CA
+
 	Now func() time.Time // the clock of pages and sessions; nil means time.Now
 	Log *slog.Logger     // nil means silence
 }
@@ -67,17 +73,18 @@ const MinToken = 22
 
 // Dashboard serves people. It is safe for concurrent use.
 type Dashboard struct {
-	journal  Journal
-	gateway  func() Status
-	now      func() time.Time
-	log      *slog.Logger
-	hosts    hosts
-	door     *door.Door
-	pages    *pages
-	assets   assets
-	live     *hub
-	mux      *http.ServeMux
-	protects *http.CrossOriginProtection
+	journal   Journal
+	gateway   func() Status
+	authority func() *authority.CA
+	now       func() time.Time
+	log       *slog.Logger
+	hosts     hosts
+	door      *door.Door
+	pages     *pages
+	assets    assets
+	live      *hub
+	mux       *http.ServeMux
+	protects  *http.CrossOriginProtection
 }
 
 // New makes a dashboard. It fails when an option is missing, when the token is
@@ -106,7 +113,7 @@ func New(o Options) (*Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Dashboard{journal: o.Journal, gateway: o.Gateway, now: o.Now, log: o.Log,
+	d := &Dashboard{journal: o.Journal, gateway: o.Gateway, authority: o.Authority, now: o.Now, log: o.Log,
 		hosts: names, door: door.New(o.Token), pages: views, assets: files, mux: http.NewServeMux()}
 	d.live = newHub(o.Journal, d.sections, o.Log)
 	d.protects = http.NewCrossOriginProtection()
@@ -115,7 +122,8 @@ func New(o Options) (*Dashboard, error) {
 	return d, nil
 }
 
-// routes is the map of the room. Public paths show nothing of the house.
+// routes is the map of the room. Public paths show nothing of the house
+// but the certificate that its phones may install.
 func (d *Dashboard) routes() {
 	public := func(pattern string, h http.HandlerFunc) { d.mux.HandleFunc(pattern, h) }
 	private := func(pattern string, h http.HandlerFunc) { d.mux.Handle(pattern, d.member(h)) }
@@ -125,6 +133,8 @@ func (d *Dashboard) routes() {
 	public("GET /login", d.loginPage)
 	public("POST /login", d.login)
 	public("POST /logout", d.logout)
+	public("GET /ca", d.caPage)
+	public("GET /ca/{file}", d.caFile)
 
 	private("GET /{$}", d.nowPage)
 	private("GET /queries", d.queriesPage)

@@ -34,7 +34,7 @@ type pages struct{ sets map[string]*template.Template }
 
 // pageNames are the pages; each has a file in web and stands on base.html.
 func pageNames() []string {
-	return []string{"now", "queries", "flows", "leaks", "capture", "login", "error"}
+	return []string{"now", "queries", "flows", "leaks", "capture", "login", "error", "ca"}
 }
 
 func loadPages(a assets) (*pages, error) {
@@ -43,8 +43,8 @@ func loadPages(a assets) (*pages, error) {
 		"len64": length, "int64": func(n int) int64 { return int64(n) }, "ruleCount": ruleCount,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.Local().Format("15:04:05") },
-		"stamp": func(t time.Time) string { return t.Local().Format("2 Jan 15:04:05") },
-		"hour":  func(t time.Time) string { return t.Local().Format("15:04") },
+		"day":   day, "stamp": func(t time.Time) string { return t.Local().Format("2 Jan 15:04:05") },
+		"hour": func(t time.Time) string { return t.Local().Format("15:04") },
 	}).ParseFS(web, "web/base.html", "web/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: templates: %w", err)

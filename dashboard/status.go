@@ -13,6 +13,7 @@ type Status struct {
 	Upstreams []Upstream
 	Lists     []List
 	SinkHTTPS bool     // the owner made a CA, so that sunk HTTPS is read too
+	SinkCA    string   // the fingerprint of that CA: SHA-256 in hex; empty without one
 	Listen    []string // where the gateway listens: "udp 0.0.0.0:51820", "http 127.0.0.1:8080"
 }
 

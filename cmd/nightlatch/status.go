@@ -14,7 +14,10 @@ func (g *gateway) status() dashboard.Status {
 	g.mu.Lock()
 	s := g.settings
 	g.mu.Unlock()
-	st := dashboard.Status{Version: version, Started: g.started, SinkHTTPS: g.https}
+	st := dashboard.Status{Version: version, Started: g.started, SinkHTTPS: g.sinkhole.CA() != nil}
+	if ca := g.sinkhole.CA(); ca != nil {
+		st.SinkCA = ca.Fingerprint()
+	}
 	live := map[string]int{}
 	peers := g.tunnel.Peers()
 	for i, p := range peers {
