@@ -15,7 +15,8 @@ type Config struct {
 	DNS       DNS                     `yaml:"dns" doc:"Answering the phones' DNS."`
 	Lists     Lists                   `yaml:"lists" doc:"Which blocklists are read."`
 	Policy    Policy                  `yaml:"policy" doc:"What happens to a name that a list stops, for every device."`
-	Devices   map[string]DevicePolicy `yaml:"devices" doc:"Wishes for single devices, by name; what is absent follows policy."`
+	Groups    map[string]Group        `yaml:"groups" doc:"Wishes for groups of devices, with the keys of devices. A device may be in several: for each key the first group in the order of names counts that has it."`
+	Devices   map[string]DevicePolicy `yaml:"devices" doc:"Wishes for single devices, by name, with the keys of policy. What is absent follows the groups of the device, then policy; schedules and list_actions are joined with theirs, name by name."`
 	Sinkhole  Sinkhole                `yaml:"sinkhole" doc:"Standing in for blocked servers."`
 	Journal   Journal                 `yaml:"journal" doc:"What is remembered, and for how long."`
 	Dashboard Dashboard               `yaml:"dashboard" doc:"The page where you look."`
@@ -60,7 +61,8 @@ type ListFile struct {
 	Path   string `yaml:"path" doc:"The file; relative to this one."`
 	Format string `yaml:"format" doc:"auto, native, hosts, domains or adblock."`
 	Match  string `yaml:"match" doc:"What a bare name means: exact or subtree; empty means what is usual in the format."`
-	Action string `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
+	Action string `yaml:"action" doc:"sink, deny, drop or observe; empty means as the policy says."`
+	Answer Answer `yaml:"answer" doc:"How the names of the list are denied: nxdomain, null, nodata, refused, or addresses; empty means as the policy says."`
 }
 
 // Subscription is one entry of lists.subscriptions.
@@ -72,20 +74,6 @@ type Subscription struct {
 	Action string   `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
 	SHA256 string   `yaml:"sha256" doc:"Checksum that the published file must have; empty for none. For lists that never change."`
 	Every  Duration `yaml:"every" doc:"How often it is refreshed, 1h to 30d; absent means once a day." min:"3600" max:"2592000"`
-}
-
-// Policy is the section policy.
-type Policy struct {
-	Lists   []string `yaml:"lists" doc:"Lists that apply; [] means all that are read."`
-	Action  string   `yaml:"action" doc:"sink (lead to the sinkhole and decode what arrives), deny (the name does not exist) or drop (no answer)."`
-	Literal string   `yaml:"literal_addresses" doc:"Flows to addresses the device never asked a name for: pass (and report) or deny."`
-}
-
-// DevicePolicy is one entry of devices.
-type DevicePolicy struct {
-	Lists   []string `yaml:"lists" doc:"Lists that apply to this device."`
-	Action  string   `yaml:"action" doc:"sink, deny or drop."`
-	Literal string   `yaml:"literal_addresses" doc:"pass or deny."`
 }
 
 // Sinkhole is the section sinkhole.
@@ -133,7 +121,7 @@ func Default() Config {
 			BlockTTL: Duration(10 * time.Second),
 		},
 		Lists:  Lists{Folder: "blocklists", Builtin: []string{"all"}},
-		Policy: Policy{Action: "sink", Literal: "pass"},
+		Policy: Policy{Wishes: Wishes{Action: "sink", Literal: "pass", QUIC: "pass"}},
 		Sinkhole: Sinkhole{
 			Network4: netip.MustParsePrefix("28.53.0.0/16"),
 			Network6: netip.MustParsePrefix("3ffe:6e69:6768:746c::/64"),

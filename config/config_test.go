@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"encoding"
 	"errors"
 	"net/netip"
 	"os"
@@ -67,7 +68,10 @@ func TestWrittenIsRead(t *testing.T) {
 	c.Tunnel.AllowLAN = []netip.Prefix{netip.MustParsePrefix("192.168.1.10/32")}
 	c.Devices = map[string]DevicePolicy{}
 	c.Lists.Files, c.Lists.Subscriptions = []ListFile{}, []Subscription{}
-	c.Policy.Lists, c.DNS.AllowPrivate, c.DNS.Unsigned = []string{}, []string{}, []string{}
+	w := &c.Policy.Wishes
+	w.Lists, w.ListActions, w.Services, w.RefuseTypes, w.Tags, w.Schedules = []string{}, map[string]string{}, []string{}, []string{}, []string{}, map[string]Schedule{}
+	c.Groups = map[string]Group{}
+	c.DNS.AllowPrivate, c.DNS.Unsigned = []string{}, []string{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {
 		t.Fatal(err)
@@ -110,19 +114,21 @@ func TestEveryKeyIsExplained(t *testing.T) {
 	if err := Reference(&b); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"tunnel.listen", "dns.upstreams", "lists.files.*.path", "devices.*.action", "journal.max_size"} {
+	for _, key := range []string{"tunnel.listen", "dns.upstreams", "lists.files.*.path", "policy.answer", "policy.schedules.*.time_zone", "groups.*.devices", "journal.max_size"} {
 		if !strings.Contains(b.String(), "`"+key+"`") {
 			t.Errorf("the reference does not have %s", key)
 		}
 	}
 	var walk func(reflect.Type)
 	walk = func(rt reflect.Type) {
-		for i := range rt.NumField() {
-			f := rt.Field(i)
+		for _, f := range keysOf(rt) {
 			if f.Tag.Get("doc") == "" || f.Tag.Get("yaml") == "" {
 				t.Errorf("%s.%s has no doc or yaml tag", rt, f.Name)
 			}
-			if f.Type.Kind() == reflect.Struct && f.Type.PkgPath() == rt.PkgPath() && f.Type.Name() != "Secret" {
+			_, text := reflect.New(f.Type).Interface().(encoding.TextUnmarshaler)
+			if elem := elemStruct(f.Type); elem != nil {
+				walk(elem)
+			} else if f.Type.Kind() == reflect.Struct && !text {
 				walk(f.Type)
 			}
 		}

@@ -2,11 +2,13 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -45,8 +47,8 @@ func (d decoder) value(n *yaml.Node, v reflect.Value, path string) error {
 	if n.Kind == yaml.AliasNode {
 		return d.fail(n, "%s: aliases (*%s) are not read here; write the value itself", path, n.Value)
 	}
-	if n.Tag == "!!null" {
-		return nil // an empty key keeps its default
+	if n.Tag == "!!null" && (n.Value == "" || v.Type() != reflect.TypeFor[Answer]()) {
+		return nil // an empty key keeps its default; "answer: null" is one of the answers
 	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		if n.Kind != yaml.ScalarNode {
@@ -71,6 +73,10 @@ func (d decoder) value(n *yaml.Node, v reflect.Value, path string) error {
 // plain drops the package names of the standard library's parse errors.
 func plain(err error, value string) string {
 	msg := err.Error()
+	var when *time.ParseError
+	if errors.As(err, &when) {
+		return fmt.Sprintf("%q is not a moment; write 2026-11-22T21:00:00+01:00", value)
+	}
 	for _, p := range []string{"netip.ParsePrefix(", "ParseAddr("} {
 		if strings.HasPrefix(msg, p) {
 			return fmt.Sprintf("%q is not a network; write 10.88.0.0/24 or fd00::/64", value)
@@ -89,10 +95,10 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value, path string) error {
 		if !ok {
 			return d.fail(key, "unknown key %q%s", key.Value, suggest(key.Value, fields.names))
 		}
-		if err := d.value(val, v.Field(i), name); err != nil {
+		if err := d.value(val, v.FieldByIndex(i.Index), name); err != nil {
 			return err
 		}
-		return d.bounds(val, v.Field(i), v.Type().Field(i), name)
+		return d.bounds(val, v.FieldByIndex(i.Index), i, name)
 	})
 }
 
@@ -192,18 +198,24 @@ func (d decoder) bounds(n *yaml.Node, v reflect.Value, f reflect.StructField, pa
 }
 
 type fields struct {
-	index map[string]int
+	index map[string]reflect.StructField
 	names []string
 }
 
 func fieldsOf(t reflect.Type) fields {
-	f := fields{index: map[string]int{}}
-	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("yaml")
-		f.index[name] = i
+	f := fields{index: map[string]reflect.StructField{}}
+	for _, field := range keysOf(t) {
+		name := field.Tag.Get("yaml")
+		f.index[name] = field
 		f.names = append(f.names, name)
 	}
 	return f
+}
+
+// keysOf gives the fields that are keys of a file: those of a struct, with those
+// of a struct in it that has no name of its own in their place.
+func keysOf(t reflect.Type) []reflect.StructField {
+	return slices.DeleteFunc(reflect.VisibleFields(t), func(f reflect.StructField) bool { return f.Anonymous })
 }
 
 func orTop(path string) string {

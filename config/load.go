@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -45,6 +46,9 @@ func Parse(name string, b []byte) (*Config, error) {
 	}
 	if err := d.value(root, reflect.ValueOf(&c).Elem(), ""); err != nil {
 		return nil, err
+	}
+	if c.Policy.Answer != "" && find(root, "policy.action") == find(root, "policy") {
+		c.Policy.Action = "deny" // not said, so the default is that names are refused as the answer says
 	}
 	return &c, d.check(root, &c)
 }
@@ -100,9 +104,9 @@ func find(n *yaml.Node, path string) *yaml.Node {
 }
 
 var (
-	actions  = []string{"sink", "deny", "drop"}
+	actions  = []string{"sink", "deny", "drop", "observe"}
 	dnssecs  = []string{"auto", "on", "off"}
-	literals = []string{"pass", "deny"}
+	literals = []string{"pass", "deny", "drop"}
 	formats  = []string{"auto", "native", "hosts", "domains", "wildcard", "adblock", "dnsmasq", "rpz", "ip"}
 	matches  = []string{"exact", "subtree"}
 )
@@ -119,18 +123,15 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 		return at(path, "%q is not one of %s%s", value, strings.Join(known, ", "), spell.Meant(value, known...))
 	}
 	errs := []error{
-		word("policy.action", c.Policy.Action, actions, false),
-		word("policy.literal_addresses", c.Policy.Literal, literals, false),
 		word("dns.dnssec", c.DNS.DNSSEC, dnssecs, false),
 		checkTunnel(&c.Tunnel, at),
 		checkNetworks(c, at),
+		checkWishes(c, Places{d.file, root}),
 	}
-	for name, dev := range c.Devices {
+	for _, name := range slices.Sorted(maps.Keys(c.Devices)) {
 		if !ValidName(name) {
 			errs = append(errs, at("devices", "%q is not a device name; %s", name, NameRule))
 		}
-		errs = append(errs, word("devices."+name+".action", dev.Action, actions, true),
-			word("devices."+name+".literal_addresses", dev.Literal, literals, true))
 	}
 	for i, f := range c.Lists.Files {
 		errs = append(errs, checkListFile(i, f, word, at))

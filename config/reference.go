@@ -24,17 +24,17 @@ func Write(w io.Writer, c *Config, active func(path string) bool) error {
 
 func writeStruct(b *strings.Builder, v reflect.Value, path string, depth int, active func(string) bool) {
 	indent := strings.Repeat("  ", depth)
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	for i, f := range keysOf(v.Type()) {
+		at := v.FieldByIndex(f.Index)
 		key := f.Tag.Get("yaml")
 		name := strings.TrimPrefix(path+"."+key, ".")
 		if depth == 0 && i > 0 {
 			b.WriteByte('\n')
 		}
 		comment(b, indent, f.Tag.Get("doc"))
-		if _, text := v.Field(i).Addr().Interface().(encoding.TextUnmarshaler); f.Type.Kind() == reflect.Struct && !text {
+		if _, text := at.Addr().Interface().(encoding.TextUnmarshaler); f.Type.Kind() == reflect.Struct && !text {
 			fmt.Fprintf(b, "%s%s:\n", indent, key)
-			writeStruct(b, v.Field(i), name, depth+1, active)
+			writeStruct(b, at, name, depth+1, active)
 			continue
 		}
 		hash := "#"
@@ -45,7 +45,7 @@ func writeStruct(b *strings.Builder, v reflect.Value, path string, depth int, ac
 			b.WriteString(reindent(example, indent+"#"))
 			continue
 		}
-		fmt.Fprintf(b, "%s%s%s: %s\n", indent, hash, key, scalarText(v.Field(i)))
+		fmt.Fprintf(b, "%s%s%s: %s\n", indent, hash, key, scalarText(at))
 	}
 }
 
@@ -54,8 +54,25 @@ var examples = map[string]string{
 	"devices": `devices:
   phone:
     lists: [mine, xiaomi]     # only these
-    action: deny              # sink, deny or drop
+    action: deny              # sink, deny, drop or observe
     literal_addresses: deny   # refuse flows to hard-coded addresses
+`,
+	"groups": `groups:
+  kids:
+    devices: [anna, ben]
+    safe_search: on
+    schedules:
+      bedtime: {days: [sun-thu], from: 21:00, to: 06:30, block: all}
+`,
+	"policy.list_actions": `list_actions:
+  xiaomi: deny                # whatever the list says itself
+`,
+	"policy.schedules": `schedules:
+  homework:
+    days: [mon-fri]
+    from: 14:00
+    to: 16:00                 # not after from: on the next day
+    services: [tiktok]        # services, lists, action, or block: all
 `,
 	"lists.files": `files:
   - name: hagezi-light
@@ -146,12 +163,15 @@ func Reference(w io.Writer) error {
 
 func section(b *strings.Builder, v reflect.Value, path string) {
 	table := false
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
+	for _, f := range keysOf(v.Type()) {
+		at := v.FieldByIndex(f.Index)
 		name := strings.TrimPrefix(path+"."+f.Tag.Get("yaml"), ".")
-		if _, text := v.Field(i).Addr().Interface().(encoding.TextUnmarshaler); f.Type.Kind() == reflect.Struct && !text {
+		if len(f.Index) > 1 && strings.HasSuffix(path, ".*") {
+			continue // the keys of policy, which stand there
+		}
+		if _, text := at.Addr().Interface().(encoding.TextUnmarshaler); f.Type.Kind() == reflect.Struct && !text {
 			fmt.Fprintf(b, "\n## %s\n\n%s\n", name, f.Tag.Get("doc"))
-			section(b, v.Field(i), name)
+			section(b, at, name)
 			continue
 		}
 		if elem := elemStruct(f.Type); elem != nil {
@@ -165,7 +185,7 @@ func section(b *strings.Builder, v reflect.Value, path string) {
 			b.WriteString("\n| key | default | meaning |\n| --- | --- | --- |\n")
 			table = true
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, defaultText(v.Field(i)), f.Tag.Get("doc"))
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", name, defaultText(at), f.Tag.Get("doc"))
 	}
 }
 

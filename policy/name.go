@@ -50,10 +50,10 @@ func (p *Policy) name(d *Device, qname string, qtype uint16, now time.Time) (Ver
 		v = Verdict{Action: Deny, Reason: s.all, Reply: w.Reply}
 	case qtype != 0 && slices.Contains(w.RefuseTypes, qtype):
 		v = Verdict{Action: Deny, Reason: ReasonType, Reply: blocklists.Reply{Kind: blocklists.ReplyNoData}}
-	case w.SafeSearch && v.Action != Rewrite:
-		rule, ok := p.set.Ask(query(w, d, qname, qtype, now), *p.safe)
+	case w.safe != nil && v.Action != Rewrite:
+		rule, ok := p.set.Ask(query(w, d, qname, qtype, now), *w.safe)
 		if ok && rule.Rewrite != nil && !rule.Rewrite.Stops() {
-			v, h.in = Verdict{Action: Rewrite, Rule: rule}, *p.safe
+			v, h.in = Verdict{Action: Rewrite, Rule: rule}, *w.safe
 		}
 	}
 	if v.Action != Pass && h.off {

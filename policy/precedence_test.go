@@ -249,7 +249,7 @@ func (w *world) closed(q asked) string {
 }
 
 func (w *world) safe(q asked) *told {
-	if !w.wish(q.device).SafeSearch {
+	if w.wish(q.device).SafeSearch == "" {
 		return nil
 	}
 	return w.speaks(func(list int) bool { return w.lists[list].safe }, named(q.name))

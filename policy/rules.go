@@ -24,7 +24,7 @@ type Rules struct {
 	QUIC        Action            // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
 	Tags        []string          // AdGuard's client tags of the device: device_phone, os_android, ...
 	Services    []string          // services to block, by the names of their lists
-	SafeSearch  bool              // search engines and video sites answer with their safe selves
+	SafeSearch  string            // the list by which search engines and video sites answer with their safe selves; empty means none
 	RefuseTypes []uint16          // DNS types that are answered without data, whatever the name
 	Schedules   []Schedule        // what holds at certain hours; at most [MaxSchedules]
 }
@@ -58,7 +58,7 @@ type Options struct {
 	Default    Rules            // for every device without wishes of its own
 	Devices    map[string]Rules // by Device.Name; they replace Default as a whole
 	Services   []string         // lists of the Set that are services: heard only where they are blocked
-	SafeSearch string           // the list of the Set with the answers of safe search; empty means none
+	SafeSearch []string         // lists of the Set with answers of safe search: heard only where a device has them
 	Pauses     []Pause          // those of lists that do not exist do nothing
 	Sink       []netip.Prefix   // the sinkhole's ranges; zero prefixes are skipped, and with none left a sink is a deny
 }
@@ -71,8 +71,7 @@ type Policy struct {
 	own      map[string]bool // by list name: the owner's own
 	service  map[string]bool // by list name: a service
 	ordinary []string        // lists that are no services and not safe search, in the order of the Set
-	safe     *blocklists.Selection
-	safeName string
+	safe     map[string]blocklists.Selection
 	fallback *wishes
 	devices  map[string]*wishes
 	sink     []netip.Prefix
@@ -83,7 +82,7 @@ type Policy struct {
 // with the nearest name that does, an action that makes no sense there, hours
 // that are none.
 func New(o Options) (*Policy, error) {
-	p := &Policy{set: o.Set, own: map[string]bool{}, service: map[string]bool{}, devices: map[string]*wishes{}, safeName: o.SafeSearch}
+	p := &Policy{set: o.Set, own: map[string]bool{}, service: map[string]bool{}, devices: map[string]*wishes{}, safe: map[string]blocklists.Selection{}}
 	if p.set == nil {
 		p.set = blocklists.Compile()
 	}
@@ -92,7 +91,7 @@ func New(o Options) (*Policy, error) {
 	}
 	for _, l := range p.set.Lists() {
 		p.own[l.Name] = p.own[l.Name] || l.Own
-		if !p.service[l.Name] && l.Name != o.SafeSearch && !slices.Contains(p.ordinary, l.Name) {
+		if !p.service[l.Name] && !slices.Contains(o.SafeSearch, l.Name) && !slices.Contains(p.ordinary, l.Name) {
 			p.ordinary = append(p.ordinary, l.Name)
 		}
 	}
@@ -119,12 +118,12 @@ func New(o Options) (*Policy, error) {
 
 // apart takes what stands beside the ordinary lists: safe search, sinkhole.
 func (p *Policy) apart(o *Options) error {
-	if o.SafeSearch != "" {
-		in, err := p.set.Select(o.SafeSearch)
+	for _, name := range o.SafeSearch {
+		in, err := p.set.Select(name)
 		if err != nil {
 			return fmt.Errorf("policy: safe search: %w", err)
 		}
-		p.safe = &in
+		p.safe[name] = in
 	}
 	for _, prefix := range o.Sink {
 		if prefix == (netip.Prefix{}) {
@@ -155,8 +154,8 @@ func (p *Policy) check(r *Rules) error {
 	if r.QUIC != Pass && r.QUIC != Deny && r.QUIC != Drop {
 		return fmt.Errorf("%v is nothing to do with QUIC: want pass, deny or drop", r.QUIC)
 	}
-	if r.SafeSearch && p.safe == nil {
-		return fmt.Errorf("there is no list of answers for safe search")
+	if _, ok := p.safe[r.SafeSearch]; r.SafeSearch != "" && !ok {
+		return fmt.Errorf("%q has no answers of safe search", r.SafeSearch)
 	}
 	for name, a := range r.ListActions {
 		if !a.blocks() {

@@ -20,6 +20,7 @@ type wishes struct {
 	always []string // lists followed at every hour, services among them
 	pauses []Pause  // those for this device
 	still  *state   // without schedules and pauses
+	safe   *blocklists.Selection
 
 	// last is the state at the moment of the last question, so that the next one,
 	// which is nearly always about the same stretch of time, needs not find it again.
@@ -64,6 +65,9 @@ func (p *Policy) wishes(device string, r Rules, pauses []Pause) (*wishes, error)
 			pause.Name = strings.ToLower(strings.TrimSuffix(pause.Name, "."))
 			w.pauses = append(w.pauses, pause)
 		}
+	}
+	if in, ok := p.safe[w.SafeSearch]; ok {
+		w.safe = &in
 	}
 	w.still = &state{from: math.MinInt64, until: schedule.Never, lists: w.always, in: p.pick(w.always), action: w.Action}
 	return w, nil

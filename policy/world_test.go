@@ -77,7 +77,7 @@ func makeWorld(t *testing.T, rnd *rand.Rand) *world {
 		w.pauses = append(w.pauses, p)
 	}
 	w.policy = must(t, Options{
-		Set: blocklists.Compile(lists...), Default: w.wishes[""], Sink: w.sink, Services: []string{"service"}, SafeSearch: "safe", Pauses: w.pauses,
+		Set: blocklists.Compile(lists...), Default: w.wishes[""], Sink: w.sink, Services: []string{"service"}, SafeSearch: []string{"safe"}, Pauses: w.pauses,
 		Devices: map[string]Rules{"one": w.wishes["one"], "two": w.wishes["two"]},
 	})
 	return w
@@ -97,7 +97,7 @@ func (w *world) wishFor(rnd *rand.Rand) Rules {
 	r := Rules{
 		Lists: w.some(rnd), Action: pick(rnd, append([]Action{Pass}, someBlocks...)),
 		Literal: pick(rnd, []Action{Pass, Deny, Drop}), QUIC: pick(rnd, []Action{Pass, Deny}),
-		SafeSearch: rnd.IntN(3) == 0, ListActions: map[string]Action{},
+		SafeSearch: pick(rnd, []string{"", "", "safe"}), ListActions: map[string]Action{},
 	}
 	for _, name := range w.some(rnd) {
 		r.ListActions[name] = pick(rnd, someBlocks)

@@ -49,7 +49,7 @@ func (g *gateway) reload() error {
 // and must go on agreeing about it.
 func inForce(running, read *config.Config) *config.Config {
 	c := *running
-	c.Lists, c.Policy, c.Devices = read.Lists, read.Policy, read.Devices
+	c.Lists, c.Policy, c.Groups, c.Devices = read.Lists, read.Policy, read.Groups, read.Devices
 	return &c
 }
 

@@ -11,7 +11,7 @@ import (
 func Meant(word string, known ...string) string {
 	best, bestAt := 3, ""
 	for _, k := range known {
-		if d := distance(strings.ToLower(word), k); d < best && d < len(k)-1 {
+		if d := distance(strings.ToLower(word), strings.ToLower(k)); d < best && d < len(k)-1 {
 			best, bestAt = d, k
 		}
 	}

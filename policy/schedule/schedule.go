@@ -12,9 +12,6 @@ package schedule
 
 import (
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -138,24 +135,3 @@ func wall(day time.Time, minutes int, zone *time.Location) (first, last Instant)
 		t = stop.In(zone)
 	}
 }
-
-// Clock reads an hour as minutes since midnight: 21:00, 6:30, 24:00.
-func Clock(s string) (int, error) {
-	hour, minute, ok := strings.Cut(s, ":")
-	if !ok || len(hour) == 0 || len(hour) > 2 || len(minute) != 2 || !digits(hour+minute) {
-		return 0, fmt.Errorf("%q is not an hour; write 21:00", s)
-	}
-	h, _ := strconv.Atoi(hour)
-	m, _ := strconv.Atoi(minute)
-	if m > 59 || h > 24 || h == 24 && m > 0 {
-		return 0, fmt.Errorf("%q is not an hour: 00:00 to 24:00", s)
-	}
-	return h*60 + m, nil
-}
-
-func digits(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
-}
-
-// Words writes minutes since midnight as Clock reads them.
-func Words(minutes int) string { return fmt.Sprintf("%02d:%02d", minutes/60, minutes%60) }
