@@ -2,22 +2,24 @@ package blocklists
 
 import (
 	"iter"
-	"slices"
+
+	"nightlatch/blocklists/report"
+	"nightlatch/blocklists/syntax"
 )
 
 // Format names the syntax of a list.
-type Format string
+type Format = syntax.Format
 
 const (
-	Auto     Format = "auto"     // found out from the content; "" means the same
-	Native   Format = "native"   // nightlatch's own YAML
-	Hosts    Format = "hosts"    // 0.0.0.0 name name # comment
-	Domains  Format = "domains"  // a name a line, or *.name
-	Wildcard Format = "wildcard" // *.name a line, which means name and all below it; a bare name means the same
-	Adblock  Format = "adblock"  // the part of AdGuard's syntax that speaks of names: ||name^, @@||name^
-	DNSMasq  Format = "dnsmasq"  // local=/name/, address=/name/0.0.0.0
-	RPZ      Format = "rpz"      // a response policy zone file
-	IP       Format = "ip"       // an address or CIDR a line
+	Auto     Format = "auto"          // found out from the content; "" means the same
+	Native          = syntax.Native   // nightlatch's own YAML
+	Hosts           = syntax.Hosts    // 0.0.0.0 name name # comment
+	Domains         = syntax.Domains  // a name a line, or *.name
+	Wildcard        = syntax.Wildcard // *.name a line, which means name and all below it; a bare name means the same
+	Adblock         = syntax.Adblock  // the part of AdGuard's syntax that speaks of names: ||name^, @@||name^
+	DNSMasq         = syntax.DNSMasq  // local=/name/, address=/name/0.0.0.0
+	RPZ             = syntax.RPZ      // a response policy zone file
+	IP              = syntax.IP       // an address or CIDR a line
 )
 
 // Formats gives every format that can be asked for.
@@ -137,73 +139,11 @@ func (l *List) fill(rule *Rule, r *record) {
 
 // Report tells how the reading of a list went. A list that was understood only
 // in part says so here.
-type Report struct {
-	Format    Format    // the syntax the list was read in
-	Detected  bool      // the format was found out from the content
-	BareNames Match     // what a bare name means in this list
-	Gzip      bool      // the list came compressed
-	Bytes     int64     // size of the text, decompressed
-	Lines     int       // lines read
-	Blocks    int       // rules that stop a name or an address
-	Allows    int       // rules that let one through
-	Addresses int       // how many of both are address rules
-	Patterns  int       // how many of both are patterns; they cost more to ask than names
-	Clients   int       // how many of both are about who asks, whatever it is
-	Rewrites  int       // how many of both answer by themselves, or take back rules that do; Match leaves them aside
-	Limited   int       // how many of both hold for some questions only: a type, a client, all but some names
-	Cancelled int       // rules of the list that the list itself takes back ($badfilter)
-	Included  []string  // native lists: the files it includes, relative to its own
-	Ignored   []Ignored // what was not used, by reason; the most frequent first
-}
+type Report = report.Report
 
-// Ignored is the lines of a list that were left out for one reason. A line is
-// left out whole: nothing is ever widened.
-type Ignored struct {
-	Reason   string
-	Count    int
-	Examples []Example // the first few
-}
+// Ignored is the lines of a list that were left out for one reason, or its rules
+// that do nothing for one reason.
+type Ignored = report.Group
 
 // Example is one line that was left out.
-type Example struct {
-	Line int    // 1-based
-	Text string // at most 200 bytes
-}
-
-const (
-	maxExamples = 3  // examples a reason keeps: enough to see what is meant
-	maxReasons  = 64 // reasons a report tells apart; the rest is counted as one
-)
-
-// IgnoredLines gives how many lines were left out altogether.
-func (r *Report) IgnoredLines() int {
-	n := 0
-	for _, i := range r.Ignored {
-		n += i.Count
-	}
-	return n
-}
-
-// ignore counts a line that is left out.
-func (r *Report) ignore(reason string, line int, text []byte) {
-	i := slices.IndexFunc(r.Ignored, func(i Ignored) bool { return i.Reason == reason })
-	if i < 0 {
-		if len(r.Ignored) == maxReasons {
-			reason = "other reasons"
-			i = maxReasons - 1
-			r.Ignored[i].Reason = reason
-		} else {
-			r.Ignored = append(r.Ignored, Ignored{Reason: reason})
-			i = len(r.Ignored) - 1
-		}
-	}
-	g := &r.Ignored[i]
-	g.Count++
-	if len(g.Examples) < maxExamples {
-		g.Examples = append(g.Examples, Example{line, string(tidy(text))})
-	}
-}
-
-func (r *Report) sortIgnored() {
-	slices.SortStableFunc(r.Ignored, func(a, b Ignored) int { return b.Count - a.Count })
-}
+type Example = report.Example

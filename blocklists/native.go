@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"nightlatch/blocklists/domain"
 	"nightlatch/blocklists/native"
 	"nightlatch/blocklists/syntax"
 )
@@ -50,7 +51,7 @@ var actionWords = map[string]Action{"deny": ActionDeny, "sink": ActionSink, "dro
 // native keeps a rule of a native list.
 func (p *parser) native(r *native.Rule) error {
 	if r.Risk == native.MayBreak && !r.Allow && !p.src.Own && !p.src.MayBreak {
-		p.report.ignore(reasonRisk, r.Line, []byte(r.Text))
+		p.ignore(reasonRisk, r.Line, []byte(r.Text))
 		return nil
 	}
 	action := p.src.Action
@@ -80,7 +81,7 @@ func (p *parser) native(r *native.Rule) error {
 		p.add(r.Line, []byte(r.Pattern.Key), []byte(r.Text), flags, d)
 		return nil
 	}
-	size, err := foldName(p.buf[:], r.Name)
+	size, err := domain.Fold(p.buf[:], r.Name)
 	if err != nil {
 		return err
 	}

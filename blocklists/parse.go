@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"nightlatch/blocklists/domain"
 	"nightlatch/blocklists/syntax"
 	"nightlatch/config/spell"
 )
@@ -94,7 +95,7 @@ func parse(src Source, file string, open opener, r io.Reader) (*List, error) {
 	if p.report.Format == RPZ {
 		list.findHoles()
 	}
-	p.report.sortIgnored()
+	p.report.Sort()
 	return list, nil
 }
 
@@ -112,7 +113,7 @@ func (p *parser) read(r io.Reader) error {
 	}
 	format := p.src.Format
 	if format == "" || format == Auto {
-		format, p.report.Detected = Format(syntax.Detect(head)), true
+		format, p.report.Detected = syntax.Detect(head), true
 		if len(strings.TrimSpace(string(head))) == 0 && !p.src.Own {
 			return fmt.Errorf("%w: it is empty", errNotList)
 		}
@@ -121,7 +122,7 @@ func (p *parser) read(r io.Reader) error {
 	if format == Native {
 		return p.readNative(in)
 	}
-	return p.readLines(syntax.Format(format), in)
+	return p.readLines(format, in)
 }
 
 // readLines reads a list of another program.
@@ -215,7 +216,7 @@ func (p *parser) eachLine(in *bufio.Reader, lines *syntax.Reader) error {
 			p.report.Lines++
 		}
 		if len(text) > maxLine {
-			p.report.ignore(reasonLong, p.report.Lines, text[:maxText])
+			p.ignore(reasonLong, p.report.Lines, text[:maxText])
 			if err == bufio.ErrBufferFull {
 				err = p.skipLine(in)
 			}
@@ -262,8 +263,13 @@ func (p *parser) line(lines *syntax.Reader, text []byte) {
 		}
 		fallthrough
 	default:
-		p.report.ignore(reason, p.report.Lines, p.text)
+		p.ignore(reason, p.report.Lines, p.text)
 	}
+}
+
+// ignore counts a line that is left out.
+func (p *parser) ignore(reason string, line int, text []byte) {
+	p.report.Ignore(reason, line, string(tidy(text)))
 }
 
 // cancel takes back the rules that the list names in $badfilter lines.
@@ -321,7 +327,7 @@ func (p *parser) imported(r syntax.Rule) bool {
 		p.add(p.report.Lines, []byte(r.Pattern.Key), p.text, flags, d)
 		return true
 	}
-	n, err := foldName(p.buf[:], r.Name)
+	n, err := domain.Fold(p.buf[:], r.Name)
 	if err != nil {
 		return false
 	}

@@ -32,38 +32,21 @@ package blocklists
 import (
 	"net/netip"
 
+	"nightlatch/blocklists/domain"
 	"nightlatch/blocklists/syntax"
 )
 
 // Match says how much of the name tree a rule covers.
-type Match uint8
+type Match = syntax.Match
 
 const (
-	Subtree Match = iota // the name and every name below it
-	Exact                // this name alone
-	Below                // every name below it, not the name itself: *.name
-	Address              // no name: addresses, see Rule.Prefix
-	Pattern              // no one name: a wildcard inside it, a fragment, a regular expression; see Rule.Text
-	Client               // no name: whatever certain devices ask for; see Rule.Prefix for their addresses
+	Subtree = syntax.MatchSubtree // the name and every name below it
+	Exact   = syntax.MatchExact   // this name alone
+	Below   = syntax.MatchBelow   // every name below it, not the name itself: *.name
+	Address = syntax.MatchAddress // no name: addresses, see Rule.Prefix
+	Pattern = syntax.MatchPattern // no one name: a wildcard inside it, a fragment, a regular expression; see Rule.Text
+	Client  = syntax.MatchClient  // no name: whatever certain devices ask for; see Rule.Prefix for their addresses
 )
-
-// String gives the word used in lists and messages: subtree, exact, below,
-// address, pattern or client.
-func (m Match) String() string {
-	switch m {
-	case Subtree:
-		return "subtree"
-	case Exact:
-		return "exact"
-	case Below:
-		return "below"
-	case Address:
-		return "address"
-	case Client:
-		return "client"
-	}
-	return "pattern"
-}
 
 // Action is what a rule wants done with a name it stops. The zero value leaves
 // the choice to the policy of the device.
@@ -144,3 +127,12 @@ func ParseReply(words ...string) (Reply, error) { return syntax.ParseReply(words
 // DecodeHint tells the decoder what to look at in what a name would have
 // received: which parameter, and which encodings in order.
 type DecodeHint = syntax.DecodeHint
+
+const maxName = domain.Max // bytes of a name
+
+// Canonical gives the form in which names are kept and compared: lower case,
+// Unicode as A-labels, no final dot. It fails for what is no name.
+func Canonical(name string) (string, error) { return domain.Canonical(name) }
+
+// clip shortens what is shown to a person.
+func clip[T string | []byte](s T) string { return domain.Clip(s) }

@@ -1,4 +1,6 @@
-package blocklists
+// Package domain brings names into the one form in which lists keep and compare
+// them.
+package domain
 
 import (
 	"errors"
@@ -9,8 +11,12 @@ import (
 )
 
 const (
-	maxName  = 253 // bytes of a name in text without its final dot: 255 octets on the wire (RFC 1035 §2.3.4)
-	maxLabel = 63  // bytes of a label (RFC 1035 §2.3.4)
+	Max = 253 // bytes of a name in text without its final dot: 255 octets on the wire (RFC 1035 §2.3.4)
+	// MaxText is how many bytes are kept of a text that is shown to a person: enough
+	// for any name, short enough for a log line.
+	MaxText = 200
+
+	maxLabel = 63 // bytes of a label (RFC 1035 §2.3.4)
 )
 
 var errNotName = errors.New("not a domain name")
@@ -24,10 +30,10 @@ var unicode = idna.New(idna.MapForLookup(), idna.Transitional(false), idna.Stric
 // an empty label, a label over 63 bytes, a name over 255 octets, or a
 // character other than letters, digits, hyphen and underscore.
 func Canonical(name string) (string, error) {
-	var buf [maxName]byte
-	n, err := foldName(buf[:], name)
+	var buf [Max]byte
+	n, err := Fold(buf[:], name)
 	if err != nil {
-		return "", fmt.Errorf("%q: %w", clip(name), err)
+		return "", fmt.Errorf("%q: %w", Clip(name), err)
 	}
 	if string(buf[:n]) == name {
 		return name, nil
@@ -35,9 +41,9 @@ func Canonical(name string) (string, error) {
 	return string(buf[:n]), nil
 }
 
-// foldName writes the canonical form of name to dst (at least maxName bytes)
+// Fold writes the canonical form of name to dst (at least Max bytes)
 // and gives its length. It allocates only for names that are not ASCII.
-func foldName[T string | []byte](dst []byte, name T) (int, error) {
+func Fold[T string | []byte](dst []byte, name T) (int, error) {
 	if len(name) > 0 && name[len(name)-1] == '.' {
 		name = name[:len(name)-1]
 	}
@@ -63,7 +69,7 @@ func foldName[T string | []byte](dst []byte, name T) (int, error) {
 		if label++; label > maxLabel {
 			return longName(dst, string(name), "a label is longer than 63 bytes")
 		}
-		if n == maxName {
+		if n == Max {
 			return longName(dst, string(name), "longer than 255 octets")
 		}
 		dst[n] = c
@@ -87,7 +93,7 @@ func longName(dst []byte, name, why string) (int, error) {
 }
 
 func foldUnicode(dst []byte, name string) (int, error) {
-	if len(name) > 4*maxName {
+	if len(name) > 4*Max {
 		return 0, fmt.Errorf("%w: longer than 255 octets", errNotName)
 	}
 	ascii, err := unicode.ToASCII(name)
@@ -99,18 +105,18 @@ func foldUnicode(dst []byte, name string) (int, error) {
 			return 0, errNotName
 		}
 	}
-	return foldName(dst, ascii)
+	return Fold(dst, ascii)
 }
 
 func nameByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
-// clip shortens what is shown to a person or kept as the text of a rule,
+// Clip shortens what is shown to a person or kept as the text of a rule,
 // without cutting a character in two.
-func clip[T string | []byte](s T) string {
-	if len(s) <= maxText {
+func Clip[T string | []byte](s T) string {
+	if len(s) <= MaxText {
 		return string(s)
 	}
-	return strings.ToValidUTF8(string(s[:maxText]), "")
+	return strings.ToValidUTF8(string(s[:MaxText]), "")
 }
