@@ -23,7 +23,10 @@ func listGateway() lists.Gateway {
 
 // subscribe keeps the copies of subscribed lists fresh, until ctx ends.
 func (g *gateway) subscribe(ctx context.Context) error {
-	store := subscription.NewStore(g.settings.Home.ListsDir(), lists.Network(version, g.resolver.LookupHost))
+	g.mu.Lock()
+	folder := g.settings.Home.ListsDir()
+	g.mu.Unlock()
+	store := subscription.NewStore(folder, lists.Network(version, g.resolver.LookupHost))
 	u := subscription.Updater{
 		Wanted: g.subscriptions,
 		State: func(sub subscription.Subscription) subscription.State {
