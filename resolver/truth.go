@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -74,7 +75,7 @@ func (r *Resolver) prime(ctx context.Context) {
 			}
 			return
 		}
-		if ctx.Err() == nil && !t.told {
+		if ctx.Err() == nil && !t.told && r.anyUp() { // that no upstream answers is told by itself
 			t.told = true
 			r.notice(journal.Warn, t.trouble(err))
 		}
@@ -87,11 +88,16 @@ func (r *Resolver) prime(ctx context.Context) {
 }
 
 func (t *trust) trouble(err error) string {
-	if t.mode == ValidateAlways || !t.chain.Offered() {
+	if t.mode == ValidateAlways || t.chain.Offered() {
 		return fmt.Sprintf("DNSSEC: no answer can be validated: %s; check the clock and the upstreams", err)
 	}
 	return fmt.Sprintf("DNSSEC: answers are not validated, since the upstreams do not hand on what that needs: %s; "+
 		"choose others in dns.upstreams, or say dns.dnssec: off", err)
+}
+
+// anyUp tells whether some upstream is well.
+func (r *Resolver) anyUp() bool {
+	return slices.ContainsFunc(r.group.Status(), func(s upstream.Status) bool { return s.Up })
 }
 
 // waives tells whether an answer that cannot be validated is taken all the same.
