@@ -64,7 +64,7 @@ func (s *Sinkhole) takeDatagram(ctx context.Context, d datagram) {
 	s.takeRaw(ctx, d.at, body{sample: d.payload, size: d.at.Size})
 }
 
-// take is the way of every capture: rate, fold, decode, record.
+// take is the way of every capture: rate, fold, decode, sample, record.
 func (s *Sinkhole) take(c journal.Capture, sample []byte, key uint64, decode func() decoder.Result) {
 	c.Sample = nil
 	if !s.rates.allow(c.Device, s.now()) {
@@ -77,8 +77,15 @@ func (s *Sinkhole) take(c journal.Capture, sample []byte, key uint64, decode fun
 		return
 	}
 	c.Repeats = repeats
-	marks := c.Result.Flags
+	marks, kind := c.Result.Flags, s.shapeOf(c)
+	fits := s.shapes.allow(kind, c.Device, s.now())
 	c.Result = decode()
+	if !fits && repeats == 0 && !telling(c.Result) {
+		s.folds.forget(key)
+		s.shapes.left(kind)
+		s.counts.sampled.Add(1)
+		return
+	}
 	c.Result.Flags = append(c.Result.Flags[:len(c.Result.Flags):len(c.Result.Flags)], marks...)
 	s.folds.decoded(key, c.Result)
 	if s.opt.KeepSamples {
@@ -130,6 +137,10 @@ func (s *Sinkhole) sweep(all bool) {
 		s.record(c)
 	}
 	s.packets.sweep(s.now())
+	for device, n := range s.shapes.sweep(s.now()) {
+		s.record(journal.Notice{Time: s.now(), Level: journal.Info, Room: "sinkhole", Device: device,
+			Text: fmt.Sprintf("%d captures were left out: more than %d of their kind in a minute, and no known value in them", n, s.limits.Shape)})
+	}
 	for device, n := range s.rates.sweep(s.now()) {
 		s.record(journal.Notice{Time: s.now(), Level: journal.Warn, Room: "sinkhole", Device: device,
 			Text: fmt.Sprintf("%d captures were left out: more than %d a second", n, s.limits.Rate)})

@@ -79,6 +79,15 @@ func (t *folds) decoded(key uint64, r decoder.Result) {
 	}
 }
 
+// forget drops a capture that was not recorded after all.
+func (t *folds) forget(key uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f := t.table[key]; f != nil && f.repeats == 0 {
+		delete(t.table, key)
+	}
+}
+
 // sweep ends the windows that are over, or all of them, and gives a capture
 // for each that had repeats: it is the last of them and stands for the others.
 // What still repeats stays folded; what does not is forgotten.

@@ -68,6 +68,7 @@ type Limits struct {
 	Keep     int64         // bytes of a sample that a capture carries: 1 MiB
 	Decoders int           // payloads decoded at a time: one per processor
 	Rate     int           // captures per second and device: 200, with bursts of five seconds' worth
+	Shape    int           // captures recorded of one kind (device, host, method, path, type) in a minute: 600; more when they prove something
 	Fold     time.Duration // identical captures within this time become one: 1 min
 }
 
@@ -84,6 +85,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Keep, 1<<20)
 	def(&l.Decoders, runtime.GOMAXPROCS(0))
 	def(&l.Rate, 200)
+	def(&l.Shape, 600)
 	def(&l.Fold, time.Minute)
 	return l
 }
@@ -106,6 +108,7 @@ type Sinkhole struct {
 	refusals  *refusals
 	folds     *folds
 	rates     *rates
+	shapes    *shapes
 	decoders  chan struct{} // a place each for the payloads being decoded
 	memory    atomic.Int64  // bytes of samples held now
 	buffers   sync.Pool     // *[]byte of readChunk bytes
@@ -123,7 +126,7 @@ type Sinkhole struct {
 
 // counts are the running totals behind Stats.
 type counts struct {
-	accepted, refused, captured, folded, limited, undecoded, cut, panics, untrusted atomic.Uint64
+	accepted, refused, captured, folded, sampled, limited, undecoded, cut, panics, untrusted atomic.Uint64
 }
 
 // Stats are running totals since the start, and the present size of things.
@@ -135,6 +138,7 @@ type Stats struct {
 	Refused   uint64 // connections closed because too many were open
 	Captured  uint64 // captures recorded
 	Folded    uint64 // captures that were identical to a recorded one
+	Sampled   uint64 // captures left out because there were enough of their kind
 	Limited   uint64 // captures left out because the device sent too many
 	Undecoded uint64 // captures recorded unread because the decoder was busy
 	Cut       uint64 // payloads of which less was kept than arrived
@@ -162,6 +166,7 @@ func New(o Options) (*Sinkhole, error) {
 	}
 	s.folds = newFolds(s.limits.Fold)
 	s.rates = &rates{perSecond: float64(s.limits.Rate), table: map[string]*bucket{}}
+	s.shapes = &shapes{most: s.limits.Shape, table: map[uint64]*shape{}}
 	s.packets = &rates{perSecond: datagramRate, table: map[string]*bucket{}}
 	s.datagrams = make(chan datagram, maxDatagrams)
 	s.decoders = make(chan struct{}, s.limits.Decoders)
@@ -187,7 +192,7 @@ func (s *Sinkhole) Stats() Stats {
 	return Stats{
 		Names: s.pool.Len(), Full: s.pool.Full(), Open: s.conns.Load(),
 		Accepted: c.accepted.Load(), Refused: c.refused.Load(), Captured: c.captured.Load(),
-		Folded: c.folded.Load(), Limited: c.limited.Load(), Undecoded: c.undecoded.Load(),
+		Folded: c.folded.Load(), Sampled: c.sampled.Load(), Limited: c.limited.Load(), Undecoded: c.undecoded.Load(),
 		Cut: c.cut.Load(), Untrusted: c.untrusted.Load(), Panics: c.panics.Load(),
 	}
 }
