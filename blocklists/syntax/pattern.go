@@ -132,3 +132,18 @@ func (p *Pattern) from(name []byte, anchored bool) bool {
 	}
 	return true
 }
+
+// Impossible says whether it is plain that no name can be found: the pattern wants
+// a character, or an empty label, that names do not have.
+func (p *Pattern) Impossible() bool {
+	if p.regex != nil {
+		prefix, _ := p.regex.LiteralPrefix()
+		return prefix != "" && !nameLike(prefix)
+	}
+	for _, part := range p.parts {
+		if strings.Contains(part, "..") || len(part) > maxRegex/2 {
+			return true
+		}
+	}
+	return p.start && strings.HasPrefix(p.parts[0], ".") || p.end && strings.HasSuffix(p.parts[len(p.parts)-1], ".")
+}
