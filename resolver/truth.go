@@ -57,14 +57,18 @@ func (r *Resolver) newTrust(o Options) (*trust, error) {
 	return t, nil
 }
 
-// primeEvery is how often the root is tried while it cannot be had.
-const primeEvery = 30 * time.Second
+// While the root cannot be had it is tried again, the first time soon: at a
+// start the network may not be there yet.
+const (
+	primeSoon  = 3 * time.Second
+	primeEvery = 30 * time.Second
+)
 
 // prime fetches the root's keys until they are good, and tells what stands in
 // the way.
 func (r *Resolver) prime(ctx context.Context) {
 	t := r.trust
-	for first := true; ; first = false {
+	for first, wait := true, primeSoon; ; first, wait = false, primeEvery {
 		err := t.chain.Prime(ctx)
 		if first {
 			close(t.ready)
@@ -75,14 +79,14 @@ func (r *Resolver) prime(ctx context.Context) {
 			}
 			return
 		}
-		if ctx.Err() == nil && !t.told && r.anyUp() { // that no upstream answers is told by itself
+		if ctx.Err() == nil && !first && !t.told && r.anyUp() { // that no upstream answers is told by itself
 			t.told = true
 			r.notice(journal.Warn, t.trouble(err))
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(primeEvery):
+		case <-time.After(wait):
 		}
 	}
 }

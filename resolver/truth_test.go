@@ -189,7 +189,7 @@ func TestUpstreamsWithoutDNSSEC(t *testing.T) {
 			if m := ask(); m.Rcode != want || m.AuthenticatedData {
 				t.Errorf("mode %d: %s, ad %v", mode, dns.RcodeToString[m.Rcode], m.AuthenticatedData)
 			}
-			synctest.Wait()
+			<-time.After(40 * time.Second)
 			if says := map[Validation]string{ValidateAlways: "no answer can be validated", ValidateWhenOffered: "answers are not validated"}[mode]; !strings.Contains(d.notices(), says) {
 				t.Errorf("mode %d: the owner is not told: %q", mode, d.notices())
 			}
