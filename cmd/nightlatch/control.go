@@ -100,12 +100,18 @@ func askGateway(ctx context.Context, h home.Home, method, path string, query url
 // reloadRunning tells a running gateway that files have changed; none running
 // is fine.
 func reloadRunning(ctx context.Context, h home.Home) error {
+	_, err := tellRunning(ctx, h)
+	return err
+}
+
+// tellRunning is reloadRunning, and says whether a gateway is running.
+func tellRunning(ctx context.Context, h home.Home) (running bool, err error) {
 	resp, err := askGateway(ctx, h, "POST", "/reload", nil)
 	if errors.Is(err, errNoGateway) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("the files are changed, but the running gateway did not take them: %w", err)
+		return true, fmt.Errorf("the files are changed, but the running gateway did not take them: %w", err)
 	}
-	return resp.Body.Close()
+	return true, resp.Body.Close()
 }

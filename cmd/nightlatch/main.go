@@ -14,6 +14,7 @@ import (
 	"nightlatch/cmd/nightlatch/canary"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/decode"
+	"nightlatch/cmd/nightlatch/edits"
 	"nightlatch/cmd/nightlatch/known"
 	"nightlatch/cmd/nightlatch/lists"
 	"os"
@@ -102,6 +103,7 @@ what they would have received.
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.UsageError{Err: err, Command: cli.CommandName(c)} })
 	root.AddCommand(a.upCommand(), a.tryCommand(), a.deviceCommand(), a.checkCommand(), a.whyCommand(),
 		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App), known.Command(a.App), a.docsCommand(), a.versionCommand())
+	root.AddCommand(edits.Commands(a.App, tellRunning)...)
 	cli.WrapArgs(root)
 	return root
 }

@@ -118,6 +118,9 @@ func try(target string, fresh Fresh, change func([]byte) ([]byte, error)) (r Res
 		return r, true, nil
 	}
 	temp, err := stage(target, r.New, st, fresh.Mode)
+	if errors.Is(err, fs.ErrPermission) {
+		return Result{}, false, fmt.Errorf("edit: %s: its folder cannot be written: %w", target, fs.ErrPermission)
+	}
 	if err != nil {
 		return Result{}, false, fmt.Errorf("edit: %w", err)
 	}
