@@ -48,9 +48,12 @@ type DNS struct {
 
 // Lists is the section lists.
 type Lists struct {
-	Folder  string     `yaml:"folder" doc:"Folder of your own lists; every *.yaml, *.yml and *.txt in it is read, in name order. What they say stands above all other lists."`
-	Builtin []string   `yaml:"builtin" doc:"Built-in lists by name; all means every one, [] means none."`
-	Files   []ListFile `yaml:"files" doc:"Lists in other files: hosts, domains, or AdGuard syntax, detected by content."`
+	Folder  string   `yaml:"folder" doc:"Folder of your own lists; every *.yaml, *.yml and *.txt in it is read, in name order. What they say stands above all other lists."`
+	Builtin []string `yaml:"builtin" doc:"Built-in lists by name; all means every one, [] means none."`
+
+	MayBreak []string `yaml:"may_break" doc:"Lists, by name, or all, of which the rules apply too that may stop something people want; your own always do. nightlatch lists show NAME tells what breaks."`
+
+	Files []ListFile `yaml:"files" doc:"Lists in other files: hosts, domains, or AdGuard syntax, detected by content."`
 
 	Subscriptions []Subscription `yaml:"subscriptions" doc:"Lists that others publish. Copies are kept in the folder lists beside this file and refreshed in the background; nightlatch lists catalogue names well-known ones."`
 }

@@ -120,6 +120,8 @@ func (w *world) follows(q asked, list int) bool {
 	switch {
 	case l.safe:
 		return false
+	case l.overlay: // of every device
+		return true
 	case l.service:
 		return slices.Contains(r.Services, l.name)
 	case len(r.Lists) > 0:

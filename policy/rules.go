@@ -57,6 +57,7 @@ type Options struct {
 	Set        *blocklists.Set  // the lists; nil means none
 	Default    Rules            // for every device without wishes of its own
 	Devices    map[string]Rules // by Device.Name; they replace Default as a whole
+	Always     []string         // lists of the Set that every device follows, whatever Rules.Lists says: the overlay; none that is not there
 	Services   []string         // lists of the Set that are services: heard only where they are blocked
 	SafeSearch []string         // lists of the Set with answers of safe search: heard only where a device has them
 	Pauses     []Pause          // those of lists that do not exist do nothing
@@ -70,6 +71,7 @@ type Policy struct {
 	set      *blocklists.Set
 	own      map[string]bool // by list name: the owner's own
 	service  map[string]bool // by list name: a service
+	every    []string        // lists that every device follows
 	ordinary []string        // lists that are no services and not safe search, in the order of the Set
 	safe     map[string]blocklists.Selection
 	fallback *wishes
@@ -91,6 +93,9 @@ func New(o Options) (*Policy, error) {
 	}
 	for _, l := range p.set.Lists() {
 		p.own[l.Name] = p.own[l.Name] || l.Own
+		if slices.Contains(o.Always, l.Name) {
+			p.every = append(p.every, l.Name)
+		}
 		if !p.service[l.Name] && !slices.Contains(o.SafeSearch, l.Name) && !slices.Contains(p.ordinary, l.Name) {
 			p.ordinary = append(p.ordinary, l.Name)
 		}

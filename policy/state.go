@@ -59,7 +59,7 @@ func (p *Policy) wishes(device string, r Rules, pauses []Pause) (*wishes, error)
 			return slices.ContainsFunc(w.Schedules, func(s Schedule) bool { return slices.Contains(s.Lists, l) })
 		})
 	}
-	w.always = slices.Concat(w.always, w.Services)
+	w.always = slices.Concat(w.always, p.every, w.Services)
 	for _, pause := range pauses {
 		if pause.Device == "" || pause.Device == device {
 			pause.Name = strings.ToLower(strings.TrimSuffix(pause.Name, "."))

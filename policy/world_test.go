@@ -77,10 +77,19 @@ func makeWorld(t *testing.T, rnd *rand.Rand) *world {
 		w.pauses = append(w.pauses, p)
 	}
 	w.policy = must(t, Options{
-		Set: blocklists.Compile(lists...), Default: w.wishes[""], Sink: w.sink, Services: []string{"service"}, SafeSearch: []string{"safe"}, Pauses: w.pauses,
+		Set: blocklists.Compile(lists...), Default: w.wishes[""], Sink: w.sink, Always: w.overlays(), Services: []string{"service"}, SafeSearch: []string{"safe"}, Pauses: w.pauses,
 		Devices: map[string]Rules{"one": w.wishes["one"], "two": w.wishes["two"]},
 	})
 	return w
+}
+
+func (w *world) overlays() (out []string) {
+	for _, l := range w.lists {
+		if l.overlay {
+			out = append(out, l.name)
+		}
+	}
+	return out
 }
 
 // some picks names of ordinary lists.
