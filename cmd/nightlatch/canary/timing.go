@@ -305,7 +305,7 @@ func trafficOf(ctx context.Context, j *journal.Journal, s *session) (map[string]
 		if name == "" {
 			name = e.Dst.Addr().String()
 		}
-		if e.Verdict.Action != policy.Pass {
+		if e.Verdict.Action == policy.Sink { // its payloads are captures
 			up = 0
 		}
 		add(name, e.Time, up)

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,7 @@ func ofQuery(q journal.StoredQuery, list []canaries.Canary) (out []Sighting) {
 		}
 		name = q.Through
 	}
-	s := Sighting{Canary: number(m[1]), Way: Name, Time: q.Time, Device: q.Device, To: name, Stopped: q.Verdict.Action != 0, Form: m[2], Confidence: "proved"}
+	s := Sighting{Canary: number(m[1]), Way: Name, Time: q.Time, Device: q.Device, To: name, Stopped: q.Verdict.Action.Stops(), Form: m[2], Confidence: "proved"}
 	for _, c := range list {
 		if c.N != s.Canary || strings.Replace(c.Host(), c.Token, "("+label(c.N)+")", 1) != name {
 			continue
@@ -94,7 +95,7 @@ func ofCapture(c journal.StoredCapture) (out []Sighting) {
 		if f.Kind != journal.KindCanary || m == nil {
 			continue
 		}
-		out = append(out, Sighting{Canary: number(m[1]), Way: Payload, Time: c.Time, Device: c.Device, To: c.Name, Stopped: true,
+		out = append(out, Sighting{Canary: number(m[1]), Way: Payload, Time: c.Time, Device: c.Device, To: c.Name, Stopped: !slices.Contains(c.Result.Flags, "observed"), // what is observed is forwarded
 			Form: m[2], Path: f.Path, Chain: f.Chain, Excerpt: m[3], Repeats: c.Repeats, Confidence: f.Confidence})
 	}
 	return out
