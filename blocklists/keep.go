@@ -174,6 +174,7 @@ type keptList struct {
 	details                   []detail
 	count                     int
 	holes                     map[string]struct{}
+	Cancels                   []string
 
 	info ListInfo // without what the list says itself
 	mark string
@@ -183,7 +184,7 @@ func (b *Builder) meta() ([]byte, error) {
 	infos := b.infos()
 	k := kept{Beside: b.set.beside}
 	for i, l := range b.set.lists {
-		k.Lists = append(k.Lists, keptList{l.Name, l.Title, l.Owner, l.About, l.Own, l.Overlay, l.Reply, l.Report, l.details, l.count, l.holes,
+		k.Lists = append(k.Lists, keptList{l.Name, l.Title, l.Owner, l.About, l.Own, l.Overlay, l.Reply, l.Report, l.details, l.count, l.holes, l.Cancels,
 			ListInfo{Rules: infos[i].Rules, Duplicates: infos[i].Duplicates, Crowded: infos[i].Crowded}, b.marks[i]})
 	}
 	return compiled.AppendValue(nil, k)
@@ -205,7 +206,7 @@ func Open(path string) (*Set, error) {
 	var infos []ListInfo
 	for i, l := range k.Lists {
 		s.lists = append(s.lists, &List{Name: l.Name, Title: l.Title, Owner: l.Owner, About: l.About, Own: l.Own, Overlay: l.Overlay,
-			Reply: l.Reply, Report: l.Report, details: l.details, count: l.count, holes: l.holes, from: s, index: i})
+			Reply: l.Reply, Report: l.Report, details: l.details, count: l.count, holes: l.holes, Cancels: l.Cancels, from: s, index: i})
 		infos = append(infos, ListInfo{l.Name, l.Title, l.Owner, l.About, l.Own, l.info.Rules, l.info.Duplicates, l.info.Crowded, l.Report})
 		s.marks = append(s.marks, l.mark)
 	}

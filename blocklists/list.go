@@ -43,14 +43,15 @@ type Source struct {
 
 // List is one list, parsed. It is immutable and safe for concurrent use.
 type List struct {
-	Name    string // Source.Name
-	Title   string // the list's own name for itself; Source.Name when it has none
-	Owner   string // who the names belong to
-	About   string // what the list is for, in a sentence
-	Own     bool   // the owner's own file
-	Overlay bool   // the owner's overlay: above the owner's own files; Own is set too
-	Reply   Reply  // of every denied name whose rule does not say
-	Report  Report // how the reading went
+	Name    string   // Source.Name
+	Title   string   // the list's own name for itself; Source.Name when it has none
+	Owner   string   // who the names belong to
+	About   string   // what the list is for, in a sentence
+	Own     bool     // the owner's own file
+	Overlay bool     // the owner's overlay: above the owner's own files; Own is set too
+	Reply   Reply    // of every denied name whose rule does not say
+	Report  Report   // how the reading went
+	Cancels []string // rules that it takes back, in other lists as well; see TakeBack
 
 	details []detail
 	count   int

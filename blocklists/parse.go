@@ -38,10 +38,10 @@ type parser struct {
 	list   *List
 	report *Report
 	builder
-	text    []byte         // the line being read
-	cancels map[string]int // rules that the list takes back, by syntax.CancelKey
-	crowded bool           // the line held a pattern too many
-	shared  *Rewrite       // of the last rule that had one: many a rule has the same
+	text    []byte              // the line being read
+	cancels map[string]struct{} // rules that the list takes back, by syntax.CancelKey
+	crowded bool                // the line held a pattern too many
+	shared  *Rewrite            // of the last rule that had one: many a rule has the same
 	buf     [maxName]byte
 	key     [17]byte
 }
@@ -256,9 +256,9 @@ func (p *parser) line(lines *syntax.Reader, text []byte) {
 	case syntax.Modifier + "badfilter":
 		if key, ok := syntax.Cancels(p.text); ok && len(p.text) <= maxText && len(p.cancels) < maxCancels {
 			if p.cancels == nil {
-				p.cancels = map[string]int{}
+				p.cancels = map[string]struct{}{}
 			}
-			p.cancels[key] = p.report.Lines
+			p.cancels[key] = struct{}{}
 			return
 		}
 		fallthrough
@@ -270,22 +270,6 @@ func (p *parser) line(lines *syntax.Reader, text []byte) {
 // ignore counts a line that is left out.
 func (p *parser) ignore(reason string, line int, text []byte) {
 	p.report.Ignore(reason, line, string(tidy(text)))
-}
-
-// cancel takes back the rules that the list names in $badfilter lines.
-func (p *parser) cancel() {
-	if len(p.cancels) == 0 {
-		return
-	}
-	dead := map[int]struct{}{}
-	for at, r := range p.list.each() {
-		if _, ok := p.cancels[syntax.CancelKey(r.Text)]; ok {
-			dead[at] = struct{}{}
-			p.tally(r.Flags, p.list.detail(&r), -1)
-		}
-	}
-	p.list.dead, p.report.Cancelled = dead, len(dead)
-	p.list.count -= len(dead)
 }
 
 // imported keeps a rule that a line of the list holds.

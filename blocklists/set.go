@@ -45,10 +45,11 @@ type ListInfo struct {
 
 // Compile makes a Set of lists, in memory; see [Builder] for one that is kept. The
 // order of the lists decides between rules that are otherwise equal. The lists
-// stay shared with the Set and are not copied.
+// stay shared with the Set and are not copied, and lose what they take back of one
+// another.
 func Compile(lists ...*List) *Set {
 	b := newBuilder(nil)
-	for _, l := range lists {
+	for _, l := range TakeBack(lists...) {
 		b.add(l)
 		b.set.lists[len(b.set.lists)-1] = l
 	}
