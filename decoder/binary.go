@@ -286,7 +286,7 @@ func (p *peel) telling(text []byte) bool {
 		return end.OK && end.Leaves > 0
 	case first == '<' && last == '>':
 		return bytes.Contains(text, []byte("</")) || bytes.Contains(text, []byte(`="`))
-	case bytes.Count(text, []byte(`":`)) >= 2, bytes.HasPrefix(text, []byte("--")) && bytes.Contains(text, []byte("ontent-")):
+	case bytes.HasPrefix(text, []byte("eyJ")) && bytes.Count(text, []byte(".")) == 2, bytes.Count(text, []byte(`":`)) >= 2, bytes.HasPrefix(text, []byte("--")) && bytes.Contains(text, []byte("ontent-")):
 		return true
 	case walk.LooksForm(text) && bytes.IndexByte(text, '&') > 0, allForms(text):
 		return true

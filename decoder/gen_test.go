@@ -414,6 +414,10 @@ var wrappers = []struct {
 		return join(gzHelper(p[:n]), gzHelper(p[n:]))
 	}},
 	{"zlib", '*', 'b', func(m *maker, p []byte) []byte { return zl(string(p)) }},
+	{"base64 of deflate", '*', 't', func(m *maker, p []byte) []byte { return []byte(b64(deflated(string(p)))) }},
+	{"base64 of brotli", '*', 't', func(m *maker, p []byte) []byte { return []byte(b64(brotlied(string(p)))) }},
+	{"base64 of xor", 't', 't', func(m *maker, p []byte) []byte { return []byte(b64(xored(p, byte(1+m.IntN(255))))) }},
+	{"hex of snappy", '*', 't', func(m *maker, p []byte) []byte { return []byte(hex.EncodeToString(snappy.Encode(nil, p))) }},
 	{"zstd", '*', 'b', func(m *maker, p []byte) []byte { return zstded(string(p)) }},
 	{"lz4", '*', 'b', func(m *maker, p []byte) []byte { return lz4ed(string(p)) }},
 	{"snappy framed", '*', 'b', func(m *maker, p []byte) []byte { return framed(string(p)) }},

@@ -32,6 +32,7 @@ type peel struct {
 	leaves []walk.Leaf
 	layers []Layer
 	blobs  []blob
+	tries  int    // of noise with the last resorts
 	only   string // keep only the layers on the way to this place
 
 	foreign string           // a content coding no standard names: "encrypted", "rc4"

@@ -158,9 +158,32 @@ func (p *peel) letters(data []byte, at *walk.Step) bool {
 	if p.lzstring(data, at) {
 		return true
 	}
+	if failed.data != nil && p.hidden(failed.data, failed.at) {
+		return true
+	}
 	if failed.data != nil {
 		p.blob(failed.data, failed.at, failed.text)
 	}
+	return false
+}
+
+// maxHidden bounds how many decoded texts that read as noise are tried with the
+// codecs that have no magic number; each try costs as much as a small payload.
+const maxHidden = 24
+
+// hidden tries the last resorts on bytes that stood in letters: raw deflate,
+// brotli, a snappy block, a one-byte XOR.
+func (p *peel) hidden(data []byte, at *walk.Step) bool {
+	if len(data) < 32 || p.tries >= maxHidden || at.Depth >= maxDepth {
+		return false
+	}
+	p.tries++
+	mark := len(p.layers)
+	p.keep(at, data)
+	if p.last(data, at) || p.unxor(data, at) {
+		return true
+	}
+	p.layers = p.layers[:mark]
 	return false
 }
 

@@ -76,21 +76,27 @@ const (
 // bare gives the hex digits of a text that is nothing else but them and
 // separators: a number in groups, a digest with colons. Otherwise nil.
 func bare(p []byte) []byte {
-	if len(p) > maxBare || !bytes.ContainsAny(p, " :.-") {
+	if len(p) > maxBare || len(p) <= minBare {
 		return nil
 	}
-	out := make([]byte, 0, len(p))
+	digits := 0
 	for i, c := range p {
 		switch {
-		case isHex(string(c)):
-			out = append(out, c)
+		case hexDigit(c):
+			digits++
 		case c == ' ', c == ':', c == '.', c == '-', c == '(', c == ')', c == '+' && i == 0:
 		default:
 			return nil
 		}
 	}
-	if len(out) < minBare {
+	if digits < minBare || digits == len(p) {
 		return nil
+	}
+	out := make([]byte, 0, digits)
+	for _, c := range p {
+		if hexDigit(c) {
+			out = append(out, c)
+		}
 	}
 	return out
 }

@@ -44,8 +44,9 @@ func (f *finder) person(fd *field) {
 
 // callsPerson and inContacts tell an entry of an address book.
 func callsPerson(name string) bool {
-	switch strings.Join(words(lastOf(name)), "") {
-	case "name", "displayname", "fullname", "givenname", "familyname", "firstname", "lastname", "nickname", "contactname":
+	switch strings.ToLower(lastOf(name)) {
+	case "name", "displayname", "display_name", "fullname", "full_name", "givenname", "given_name", "familyname", "family_name",
+		"firstname", "first_name", "lastname", "last_name", "nickname", "contactname", "contact_name":
 		return true
 	}
 	return false
@@ -168,7 +169,7 @@ func (f *finder) phone(fd *field) {
 
 // address judges IP addresses under a name that says whose they are.
 func (f *finder) address(fd *field) {
-	if len(fd.value) < 7 || len(fd.value) > 45 || fd.number {
+	if len(fd.value) < 7 || len(fd.value) > 45 || fd.number || !strings.ContainsAny(fd.value, ".:") || !hexDigit(fd.value[0]) && fd.value[0] != ':' {
 		return
 	}
 	ip, err := netip.ParseAddr(fd.value)

@@ -61,8 +61,11 @@ func half(name string) int {
 }
 
 func isFloat(s string) bool {
+	if strings.IndexByte(s, '.') < 0 || strings.ContainsAny(s, "eExXpP_") {
+		return false
+	}
 	n, err := strconv.ParseFloat(s, 64)
-	return err == nil && n == n && strings.Contains(s, ".") && !strings.ContainsAny(s, "eExXpP_")
+	return err == nil && n == n
 }
 
 // exact reports four decimals or more: some ten metres.
@@ -127,7 +130,7 @@ func (f *finder) group(leaves []walk.Leaf) {
 		if l.At.Array {
 			items = append(items, v)
 		}
-		if half(l.At.Key) == 0 && !isFloat(v) || !isFloat(v) && !millionths(v) {
+		if !isFloat(v) && (!millionths(v) || half(l.At.Key) == 0) {
 			continue
 		}
 		floats = append(floats, l)

@@ -57,7 +57,7 @@ const (
 // Scan looks at every leaf and gives what was found, in the order of the
 // leaves, the same thing at the same place once and with its best confidence.
 func Scan(leaves []walk.Leaf, s *Scene) []Found {
-	f := finder{scene: s, seen: map[string]int{}}
+	f := finder{scene: s, seen: map[string]int{}, kinds: map[string]string{}}
 	for i := range leaves {
 		if len(f.out) >= maxFound {
 			break
@@ -96,8 +96,9 @@ type finder struct {
 	scene *Scene
 	out   []Found
 	seen  map[string]int
-	last  *walk.Step // the leaf before
-	hits  int        // findings, those already known among them
+	kinds map[string]string // what names promise
+	last  *walk.Step        // the leaf before
+	hits  int               // findings, those already known among them
 }
 
 // field is a leaf or a part of one, with the names it stands under.
@@ -161,9 +162,9 @@ func (f *finder) judge(fd *field) {
 	}
 	promised := fd.kind != ""
 	if !promised {
-		fd.kind = kindOf(fd.name)
+		fd.kind = f.kindOf(fd.name)
 		if fd.kind == "" && holder(fd.name) {
-			fd.kind = kindOf(fd.up)
+			fd.kind = f.kindOf(fd.up)
 		}
 	}
 	before := f.hits
@@ -177,6 +178,16 @@ func (f *finder) judge(fd *field) {
 		}
 		f.found(fd, kind, fd.value, Likely)
 	}
+}
+
+// kindOf is [kindOf], which takes a name apart, once for every name.
+func (f *finder) kindOf(name string) string {
+	kind, ok := f.kinds[name]
+	if !ok {
+		kind = kindOf(name)
+		f.kinds[name] = kind
+	}
+	return kind
 }
 
 // holder reports names that say nothing of their own: {"imei":{"value":..}}.

@@ -15,12 +15,16 @@ func isDigits(s string) bool {
 
 func isHex(s string) bool {
 	for i := range len(s) {
-		c := lower(s[i])
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if !hexDigit(s[i]) {
 			return false
 		}
 	}
 	return len(s) > 0
+}
+
+func hexDigit(c byte) bool {
+	c = lower(c)
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f'
 }
 
 // isUUID reports the 8-4-4-4-12 form of RFC 9562 §4.

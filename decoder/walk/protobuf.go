@@ -110,7 +110,7 @@ func protoText(p []byte, depth int) int {
 // structured reports a field that is something else than text or protobuf.
 func structured(p []byte) bool {
 	return codec.IsUTF16(p) || LooksMsgPack(p) || LooksCBOR(p) || LooksThrift(p) || LooksJCE(p) ||
-		len(p) >= 12 && int64(binary.BigEndian.Uint32(p)) == int64(len(p)-4)
+		len(p) >= 12 && (int64(binary.BigEndian.Uint32(p)) == int64(len(p)-4) || int64(binary.BigEndian.Uint32(p)) == int64(len(p)))
 }
 
 // nestedProto tells a message inside a message from a text. A text may happen
