@@ -48,8 +48,8 @@ const (
 // addresses, and where the owner said so only names below certain domains. A
 // list of every name that may ever be sunk is not in it: each list update would
 // ask the owner to visit every phone again. And RFC 5280 §6.1 leaves it to the
-// verifier whether constraints in a trust anchor count at all: Android's do not
-// look at them, Apple's and Go's do. The limits that always hold are these: it
+// verifier whether constraints in a trust anchor count at all: Go's does, by
+// test; Android builds its trust anchors without them. The limits that always hold are these: it
 // may sign no further authority (path length 0), only TLS servers (extended key
 // usage), its key never leaves the folder, and the sinkhole signs nothing but
 // short-lived leafs for names that are being sunk.

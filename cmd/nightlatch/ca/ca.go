@@ -47,8 +47,8 @@ do not pin. Everything else still shows its name, times, sizes and the fact
 that it refused the certificate.
 
 With --only the certificate itself says that it is good for names below certain
-domains alone, and nothing else is signed with it. iPhones and most programs
-hold to that whoever has the key; Android does not look at it.`,
+domains alone, and nothing else is signed with it. Programs that heed such
+constraints hold to that whoever has the key; expect Android not to.`,
 		Example: "  nightlatch ca create\n  nightlatch ca create --only miui.com,xiaomi.com",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
