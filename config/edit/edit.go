@@ -13,6 +13,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -174,25 +175,50 @@ func Append(text []byte, at Path, item string) ([]byte, error) {
 	return d.apply(cuts, func(root *yaml.Node) *yaml.Node { return withItem(root, at, entry) })
 }
 
-// Remove takes an entry out of a sequence, with the comment lines that belong
-// to it: those directly above at the indentation of its dash, and those directly
-// below that are indented deeper. When it was the last one, an empty sequence
-// stays behind: "key: []".
-func Remove(text []byte, at Path, index int) ([]byte, error) {
-	d, p, err := entryAt(text, at, index)
+// Remove takes entries out of a sequence, with the comment lines that belong to
+// them: those directly above at the indentation of the dash, and those directly
+// below that are indented deeper. When none is left, an empty sequence stays
+// behind: "key: []".
+func Remove(text []byte, at Path, index ...int) ([]byte, error) {
+	if len(index) == 0 {
+		return text, nil
+	}
+	gone := map[int]bool{}
+	for _, i := range index {
+		gone[i] = true
+	}
+	d, p, err := entryAt(text, at, index[0])
+	for _, i := range index {
+		if err == nil {
+			err = d.free(p, i)
+		}
+	}
 	if err != nil {
 		return nil, err
+	}
+	if isFlow(p.node) && len(gone) > 1 {
+		return removeEach(text, at, gone)
 	}
 	var cuts []cut
 	if isFlow(p.node) {
-		cuts, err = d.removeFlow(p.node, index)
+		cuts, err = d.removeFlow(p.node, index[0])
 	} else {
-		cuts, err = d.removeBlock(p, index)
+		cuts, err = d.removeBlock(p, gone)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return d.apply(cuts, func(root *yaml.Node) *yaml.Node { return withoutItem(root, at, index) })
+	return d.apply(cuts, func(root *yaml.Node) *yaml.Node { return withoutItems(root, at, gone) })
+}
+
+// removeEach takes entries out one by one, the last first.
+func removeEach(text []byte, at Path, gone map[int]bool) (_ []byte, err error) {
+	for _, i := range slices.Backward(slices.Sorted(maps.Keys(gone))) {
+		if text, err = Remove(text, at, i); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
 }
 
 // Replace puts an entry in the place of another. The comments around it stay;
@@ -231,13 +257,18 @@ func entryAt(text []byte, at Path, index int) (*doc, place, error) {
 	if err != nil {
 		return nil, p, err
 	}
+	return d, p, d.free(p, index)
+}
+
+// free says whether an entry is there and may go.
+func (d *doc) free(p place, index int) error {
 	if len(p.missing) > 0 || p.node.Kind != yaml.SequenceNode || index < 0 || index >= len(p.node.Content) {
-		return nil, p, fmt.Errorf("%s has no entry %d", at, index+1)
+		return fmt.Errorf("%s has no entry %d", p.at, index+1)
 	}
 	if n := anchored(p.node.Content[index]); n != nil {
-		return nil, p, d.errorf(n, "the anchor &%s may be used elsewhere; edit this entry by hand", n.Anchor)
+		return d.errorf(n, "the anchor &%s may be used elsewhere; edit this entry by hand", n.Anchor)
 	}
-	return d, p, nil
+	return nil
 }
 
 // Set writes a scalar into a mapping: over the one that is there, of which only
@@ -282,6 +313,10 @@ func (d *doc) apply(cuts []cut, meant func(root *yaml.Node) *yaml.Node) ([]byte,
 	out.WriteString(d.bom)
 	at := 0
 	for _, c := range cuts {
+		if c.text == "" { // neighbours may both want the line end between them
+			c.from = max(c.from, at)
+			c.to = max(c.from, c.to)
+		}
 		if c.from < at || c.to < c.from || c.to > len(d.text) {
 			return nil, errUnsafe
 		}

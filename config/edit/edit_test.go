@@ -91,6 +91,28 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+func TestRemoveSeveral(t *testing.T) {
+	for _, c := range []struct {
+		in    string
+		index []int
+		want  string
+	}{
+		{"rules:\n  - a\n  # of b\n  - b\n  - c\n  - d\n", []int{1, 0, 3}, "rules:\n  - c\n"},
+		{"rules:\n  - a\n  - b\n", []int{0, 1}, "rules: []\n"},
+		{"rules:\n  - a\n  - b", []int{0, 1}, "rules: []\n"},
+		{"rules: [a, b, c]\n", []int{0, 2}, "rules: [b]\n"},
+		{"rules: [a]\n", nil, "rules: [a]\n"},
+	} {
+		got, err := Remove([]byte(c.in), Path{"rules"}, c.index...)
+		if err != nil || string(got) != c.want {
+			t.Errorf("%q %v: %v\n%q\nwant\n%q", c.in, c.index, err, got, c.want)
+		}
+	}
+	if _, err := Remove([]byte("rules: [a]\n"), Path{"rules"}, 0, 1); err == nil {
+		t.Error("removed what is not there")
+	}
+}
+
 func TestReplace(t *testing.T) {
 	pair := "- name: x\n  url: y\n"
 	for _, c := range []struct {

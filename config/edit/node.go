@@ -122,11 +122,11 @@ func withItem(root *yaml.Node, at Path, entry *yaml.Node) *yaml.Node {
 	})
 }
 
-func withoutItem(root *yaml.Node, at Path, index int) *yaml.Node {
+func withoutItems(root *yaml.Node, at Path, gone map[int]bool) *yaml.Node {
 	return with(root, at, func(seq *yaml.Node) *yaml.Node {
 		out := &yaml.Node{Kind: yaml.SequenceNode, Tag: "!!seq"}
 		for i, n := range seq.Content {
-			if i != index {
+			if !gone[i] {
 				out.Content = append(out.Content, n)
 			}
 		}

@@ -226,35 +226,34 @@ func (d *doc) gap(entry *yaml.Node, dash int) int {
 	return 1
 }
 
-func (d *doc) removeBlock(p place, i int) ([]cut, error) {
-	from, to, err := d.extent(p, i)
-	if err != nil {
-		return nil, err
-	}
-	if !d.first(from) {
-		return nil, d.errorf(p.node.Content[i], "this entry of %s does not begin its line; edit it by hand", p.at)
-	}
+func (d *doc) removeBlock(p place, gone map[int]bool) ([]cut, error) {
 	colon, err := d.colon(p)
 	if err != nil {
 		return nil, err
 	}
+	var cuts []cut
+	if len(gone) == len(p.node.Content) {
+		cuts = append(cuts, cut{colon, colon, " []"})
+	}
 	above := d.line(colon - 1)
-	if i > 0 {
-		_, end, err := d.extent(p, i-1)
+	for i, n := range p.node.Content {
+		from, to, err := d.extent(p, i)
 		if err != nil {
 			return nil, err
 		}
-		above = d.line(end)
+		if gone[i] {
+			if !d.first(from) {
+				return nil, d.errorf(n, "this entry of %s does not begin its line; edit it by hand", p.at)
+			}
+			begin := d.line(from)
+			for begin-1 > above && d.isComment(begin-1) && d.indent(begin-1) == d.column(from) {
+				begin--
+			}
+			cuts = append(cuts, d.drop(begin, d.below(d.line(to), d.column(from))))
+		}
+		above = d.line(to)
 	}
-	begin, last := d.line(from), d.below(d.line(to), d.column(from))
-	for begin-1 > above && d.isComment(begin-1) && d.indent(begin-1) == d.column(from) {
-		begin--
-	}
-	lines := d.drop(begin, last)
-	if len(p.node.Content) > 1 {
-		return []cut{lines}, nil
-	}
-	return []cut{{colon, colon, " []"}, lines}, nil
+	return cuts, nil
 }
 
 // addKeys writes the keys that are missing and what they hold: the lines of an

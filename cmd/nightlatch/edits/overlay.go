@@ -204,32 +204,32 @@ func (r *rule) put(path string, text []byte, now time.Time, o *outcome) ([]byte,
 		return nil, err
 	}
 	o.Ended, o.Removed = 0, nil // the change may be asked for again
-	place := -1
+	placed, gone := false, map[string][]int{}
 	for i := len(rules) - 1; i >= 0; i-- {
 		old := &rules[i]
 		again := old.plain && old.about.same(r.about) && slices.Equal(old.Devices, r.Devices)
+		if again && old.item() != r.item() || again && old.section != r.section {
+			o.Removed = append(o.Removed, old.words(now))
+		}
 		switch {
-		case again && old.section == r.section && place < 0:
-			place = old.index
+		case again && old.section == r.section && !placed:
+			placed = true
 			if text, err = edit.Replace(text, edit.Path{old.section}, old.index, r.item()); err != nil {
 				return nil, err
 			}
-			if old.item() != r.item() {
-				o.Removed = append(o.Removed, old.words(now))
-			}
-			continue
 		case again:
-			o.Removed = append(o.Removed, old.words(now))
+			gone[old.section] = append(gone[old.section], old.index)
 		case old.Ended && old.plain:
 			o.Ended++
-		default:
-			continue
+			gone[old.section] = append(gone[old.section], old.index)
 		}
-		if text, err = edit.Remove(text, edit.Path{old.section}, old.index); err != nil {
+	}
+	for _, section := range sections() {
+		if text, err = edit.Remove(text, edit.Path{section}, gone[section]...); err != nil {
 			return nil, err
 		}
 	}
-	if place < 0 {
+	if !placed {
 		if text, err = edit.Append(text, edit.Path{r.section}, r.item()); err != nil {
 			return nil, err
 		}
@@ -237,19 +237,31 @@ func (r *rule) put(path string, text []byte, now time.Time, o *outcome) ([]byte,
 	return text, checkOverlay(path, text)
 }
 
-// clean takes entries that have ended out of the overlay.
-func clean(path string, text []byte, now time.Time, o *outcome) ([]byte, error) {
+// without takes a rule out of the overlay, and those that have ended.
+func without(path string, text []byte, wanted *rule, now time.Time, o *outcome) ([]byte, error) {
 	rules, err := parseOverlay(path, text, now)
 	if err != nil {
 		return nil, err
 	}
-	o.Ended = 0
-	for _, r := range slices.Backward(rules) {
-		if r.Ended && r.plain {
+	o.Ended, o.Removed = 0, nil
+	gone := map[string][]int{}
+	for _, r := range rules {
+		switch {
+		case len(o.Removed) == 0 && r.section == wanted.section && r.words(now) == wanted.words(now):
+			o.Removed = []string{r.words(now)}
+		case r.Ended && r.plain:
 			o.Ended++
-			if text, err = edit.Remove(text, edit.Path{r.section}, r.index); err != nil {
-				return nil, err
-			}
+		default:
+			continue
+		}
+		gone[r.section] = append(gone[r.section], r.index)
+	}
+	if len(o.Removed) == 0 {
+		return nil, fmt.Errorf("another command has taken out %s already", wanted.Name)
+	}
+	for _, section := range sections() {
+		if text, err = edit.Remove(text, edit.Path{section}, gone[section]...); err != nil {
+			return nil, err
 		}
 	}
 	return text, nil

@@ -12,6 +12,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/config"
 	"nightlatch/config/edit"
 	"nightlatch/config/spell"
 )
@@ -44,7 +45,18 @@ type pause struct {
 
 func pausesPath() edit.Path { return edit.Path{"pauses"} }
 
-func parsePauses(text []byte, now time.Time) ([]pause, error) {
+// checkPauses holds the pauses against the reader that the gateway uses.
+func checkPauses(path string, text []byte) error {
+	_, _, err := config.ParsePauses(path, text)
+	return err
+}
+
+// parsePauses reads the pauses as the commands see them, once that reader has
+// found no fault with them.
+func parsePauses(path string, text []byte, now time.Time) ([]pause, error) {
+	if err := checkPauses(path, text); err != nil {
+		return nil, err
+	}
 	items, err := edit.Items(text, pausesPath())
 	if err != nil {
 		return nil, err
@@ -68,7 +80,7 @@ func readPauses(h home.Home, now time.Time) ([]pause, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := parsePauses(text, now)
+	out, err := parsePauses(h.Path(pausesName), text, now)
 	return out, place(h.Path(pausesName), err)
 }
 
@@ -210,7 +222,7 @@ func (t *tool) pause(c *cobra.Command, f shared, s scope, until time.Time, why s
 		o.Pauses = append(o.Pauses, pause{Device: d, List: s.list, Name: s.name, Until: until, Why: why})
 	}
 	err = t.apply(c, h, f, change{file: pausesName, fresh: pausesHead, of: commandLine(c), edit: func(text []byte) ([]byte, error) {
-		return putPauses(text, o.Pauses, now, o)
+		return putPauses(h.Path(pausesName), text, o.Pauses, now, o)
 	}}, o)
 	if err != nil {
 		return err
@@ -246,28 +258,30 @@ func knownList(h home.Home, list string) error {
 
 // putPauses writes pauses in the place of equal ones, or behind all others;
 // those that have ended go.
-func putPauses(text []byte, fresh []pause, now time.Time, o *outcome) ([]byte, error) {
-	old, err := parsePauses(text, now)
+func putPauses(path string, text []byte, fresh []pause, now time.Time, o *outcome) ([]byte, error) {
+	old, err := parsePauses(path, text, now)
 	if err != nil {
 		return nil, err
 	}
 	o.Ended = 0
-	done := map[int]bool{}
+	done, gone := map[int]bool{}, []int{}
 	for _, p := range slices.Backward(old) {
 		i := slices.IndexFunc(fresh, func(n pause) bool { return n.Device == p.Device && n.List == p.List && n.Name == p.Name })
 		switch {
 		case i >= 0 && !done[i]:
 			done[i] = true
-			text, err = edit.Replace(text, pausesPath(), p.index, fresh[i].item())
+			if text, err = edit.Replace(text, pausesPath(), p.index, fresh[i].item()); err != nil {
+				return nil, err
+			}
 		case i >= 0 || p.Ended:
 			if p.Ended {
 				o.Ended++
 			}
-			text, err = edit.Remove(text, pausesPath(), p.index)
+			gone = append(gone, p.index)
 		}
-		if err != nil {
-			return nil, err
-		}
+	}
+	if text, err = edit.Remove(text, pausesPath(), gone...); err != nil {
+		return nil, err
 	}
 	for i := range fresh {
 		if done[i] {
@@ -277,7 +291,7 @@ func putPauses(text []byte, fresh []pause, now time.Time, o *outcome) ([]byte, e
 			return nil, err
 		}
 	}
-	return text, nil
+	return text, checkPauses(path, text)
 }
 
 func (t *tool) resumeCommand() *cobra.Command {
@@ -314,12 +328,13 @@ func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
 	now, o := t.now(), &outcome{Command: "resume"}
 	var left []pause
 	err := t.apply(c, h, f, change{file: pausesName, fresh: pausesHead, of: commandLine(c), edit: func(text []byte) ([]byte, error) {
-		old, err := parsePauses(text, now)
+		old, err := parsePauses(h.Path(pausesName), text, now)
 		if err != nil {
 			return nil, err
 		}
 		o.Ended, o.Removed, left = 0, nil, nil
-		for _, p := range slices.Backward(old) {
+		var gone []int
+		for _, p := range old {
 			switch {
 			case p.Ended:
 				o.Ended++
@@ -329,14 +344,12 @@ func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
 				left = append(left, p)
 				continue
 			}
-			if text, err = edit.Remove(text, pausesPath(), p.index); err != nil {
-				return nil, err
-			}
+			gone = append(gone, p.index)
 		}
 		if len(old) == 0 {
 			return nil, errNothingPaused
 		}
-		return text, nil
+		return edit.Remove(text, pausesPath(), gone...)
 	}}, o)
 	if errors.Is(err, errNothingPaused) {
 		err = nil
@@ -344,7 +357,6 @@ func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(o.Removed)
 	for _, what := range o.Removed {
 		o.say("resumed: %s", what)
 	}
@@ -355,7 +367,7 @@ func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
 	default:
 		o.say("no pause is of that device, list or name")
 	}
-	for _, p := range slices.Backward(left) {
+	for _, p := range left {
 		o.say("still %s", p.sentence(now))
 	}
 	return t.report(f, o)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -13,7 +12,6 @@ import (
 
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
-	"nightlatch/config/edit"
 )
 
 // view is what nightlatch rules prints.
@@ -143,19 +141,7 @@ func (t *tool) removeRule(c *cobra.Command, h home.Home, word string, f shared) 
 		return err
 	}
 	err = t.apply(c, h, f, change{file: overlayName, fresh: overlayHead, of: commandLine(c, word), edit: func(text []byte) ([]byte, error) {
-		rules, err := parseOverlay(path, text, now)
-		if err != nil {
-			return nil, err
-		}
-		i := slices.IndexFunc(rules, func(r rule) bool { return r.section == wanted.section && r.words(now) == wanted.words(now) })
-		if i < 0 {
-			return nil, fmt.Errorf("another command has taken out %s already", wanted.Name)
-		}
-		o.Removed = []string{rules[i].words(now)}
-		if text, err = edit.Remove(text, edit.Path{rules[i].section}, rules[i].index); err != nil {
-			return nil, err
-		}
-		return clean(path, text, now, o)
+		return without(path, text, wanted, now, o)
 	}}, o)
 	if err != nil {
 		return err
