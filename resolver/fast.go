@@ -86,7 +86,7 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, now time.Time) ([]byte, bool) {
 	var text [4 * wire.MaxName]byte // every octet may need an escape of four
 	name := string(wire.AppendText(text[:0], q.Name))
-	if _, kind := special(name); kind != ordinary || r.isLocal(name) {
+	if _, kind := r.special(name); kind != ordinary || r.isLocal(name) {
 		return nil, false
 	}
 	v := p.Name(f.Device, name, q.Type, now)
@@ -94,10 +94,6 @@ func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, 
 		return nil, false
 	}
 	return r.fastStop(f, b, q, name, v, now)
-}
-
-func (r *Resolver) isLocal(name string) bool {
-	return r.opt.Local != nil && r.opt.Local(name) != nil
 }
 
 // fastStop is stop and sink in octets.

@@ -127,7 +127,7 @@ func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answe
 	ctx, cancel := context.WithTimeout(ctx, r.chaseLimit())
 	defer cancel()
 	outward := r.outward(q)
-	reply, err := r.group.Exchange(ctx, outward)
+	reply, err := r.exchange(ctx, outward)
 	if err == nil {
 		err = r.chase(ctx, outward, reply.Msg)
 	}
@@ -167,11 +167,11 @@ func (r *Resolver) chase(ctx context.Context, q upstream.Question, msg *dns.Msg)
 			return nil
 		}
 		plain := cache.Canonical(target)
-		if _, kind := special(plain); kind != ordinary || r.isLocal(plain) {
+		if _, kind := r.special(plain); kind != ordinary || r.isLocal(plain) {
 			return nil
 		}
 		q.Name = target
-		next, err := r.group.Exchange(ctx, q)
+		next, err := r.exchange(ctx, q)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,9 @@ const privateReason = "private address"
 
 // mayBePrivate tells whether the owner lets a name have private addresses.
 func (r *Resolver) mayBePrivate(name string) bool {
+	if r.forwarded(name) != nil {
+		return true
+	}
 	for _, zone := range r.opt.AllowPrivate {
 		if isBelow(name, zone) {
 			return true

@@ -23,6 +23,10 @@ const staleTTL = 30 * time.Second
 // resolve is the whole of it, in order: names that are answered here, the
 // verdict, what the world says, and the verdict on that.
 func (r *Resolver) resolve(ctx context.Context, q *query) reply {
+	if rep, ok := r.named(ctx, q); ok {
+		r.counts.made.Add(1)
+		return rep
+	}
 	if rep, ok := r.own(q); ok {
 		r.counts.made.Add(1)
 		return rep

@@ -23,6 +23,7 @@ import (
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/local"
 	"nightlatch/resolver/upstream"
 )
 
@@ -56,6 +57,13 @@ type Options struct {
 	// Local gives the addresses of one of the gateway's own names (canonical),
 	// nil for any other name. They are answered before policy is asked.
 	Local func(qname string) []netip.Addr
+	// Names are the names of the home, answered before policy is asked; they may
+	// be replaced at any time. Nil means none.
+	Names *local.Current
+	// Forward gives upstreams to parts of the tree: "fritz.box" and
+	// "178.168.192.in-addr.arpa" to the router. What lies there may be private,
+	// and is not validated.
+	Forward map[string][]string
 
 	CacheEntries  int           // 0 means 20,000
 	BlockTTL      time.Duration // of made-up answers, 0 means 10 s
@@ -80,6 +88,7 @@ type Resolver struct {
 	failures *cache.Cache
 	limits   cache.Limits
 	group    asker
+	parts    []forward // by zone, the deepest first
 	names    *memory
 	trust    *trust // nil: nothing is validated
 	counts   counters
@@ -137,6 +146,9 @@ func New(o Options) (*Resolver, error) {
 		return nil, fmt.Errorf("resolver: %w", err)
 	}
 	r.group = group
+	if err := r.forwards(o); err != nil {
+		return nil, err
+	}
 	r.trust, err = r.newTrust(o)
 	return r, err
 }
@@ -155,6 +167,9 @@ func (r *Resolver) Run(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	r.group.Close()
+	for _, p := range r.parts {
+		p.group.Close()
+	}
 	return nil
 }
 

@@ -85,7 +85,7 @@ func (r *Resolver) lead(ctx context.Context, p judge, q *query, w *blocklists.Re
 	}
 	rep := reply{shown: []string{next.name}}
 	rep.answer = []dns.RR{&dns.CNAME{Hdr: r.header(q, dns.TypeCNAME, w.TTL), Target: next.fqdn}}
-	if _, kind := special(next.name); q.Type == dns.TypeCNAME || kind != ordinary || r.isLocal(next.name) {
+	if _, kind := r.special(next.name); q.Type == dns.TypeCNAME || kind != ordinary || r.isLocal(next.name) {
 		return rep
 	}
 	next.flow, next.DO, next.CD, next.key.DO, next.key.CD = q.flow, q.DO, q.CD, q.DO, q.CD

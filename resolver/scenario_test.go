@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"nightlatch/resolver/local"
 )
 
 // TestScenarios runs testdata/scenarios/*.txt, one behaviour a file; the first
@@ -41,6 +43,8 @@ type stage struct {
 	diary *diary
 	r     *Resolver
 	texts map[string]string
+	names local.Current
+	zones []string // that are forwarded
 	last  *dns.Msg
 }
 
@@ -83,6 +87,8 @@ func (s *stage) do(f, body []string) error {
 		}
 	case "world":
 		return s.tell(f[1:], body)
+	case "home":
+		return s.name(f[1:], body)
 	case "wait":
 		d, err := time.ParseDuration(f[1])
 		if err != nil {
@@ -92,8 +98,24 @@ func (s *stage) do(f, body []string) error {
 	case "ask":
 		return s.ask(f[1:], body)
 	default:
-		return fmt.Errorf("the words are list, world, wait and ask")
+		return fmt.Errorf("the words are list, world, home, wait and ask")
 	}
+	return nil
+}
+
+// name makes the names of the home, or forwards a zone.
+func (s *stage) name(f, body []string) error {
+	if f[0] == "forwards" && len(f) == 2 {
+		s.zones = append(s.zones, f[1])
+		return nil
+	}
+	var b local.Builder
+	for _, line := range body {
+		if err := b.Record(line); err != nil {
+			return err
+		}
+	}
+	s.names.Store(b.Names())
 	return nil
 }
 
@@ -129,7 +151,10 @@ func (s *stage) tell(f, body []string) error {
 
 func (s *stage) ask(f, body []string) error {
 	if s.r == nil {
-		s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, nil)
+		s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, func(o *Options) { o.Names = &s.names })
+		for _, zone := range s.zones {
+			s.r.parts = append(s.r.parts, forward{zone, s.world})
+		}
 	}
 	kind, err := qtype(f[1])
 	if err != nil {

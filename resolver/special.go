@@ -17,7 +17,7 @@ func (r *Resolver) own(q *query) (reply, bool) {
 			return r.addresses(q, addrs), true
 		}
 	}
-	zone, kind := special(q.name)
+	zone, kind := r.special(q.name)
 	switch kind {
 	case ordinary:
 		return reply{}, false
@@ -25,7 +25,7 @@ func (r *Resolver) own(q *query) (reply, bool) {
 		return r.addresses(q, []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}), true
 	case empty:
 		return r.nodata(dns.Fqdn(zone)), true
-	case local:
+	case served:
 		if q.name == zone { // RFC 6303 §3: the zone is there, and empty
 			rep := r.nodata(dns.Fqdn(zone))
 			if q.Type == dns.TypeSOA {
@@ -47,7 +47,7 @@ const (
 	loopback             // this host
 	absent               // the name and all below it do not exist
 	empty                // the name and all below it exist, without any record
-	local                // a zone of the home with nothing in it
+	served                // a zone of the home with nothing in it
 )
 
 // special tells what the registries of special-use names (RFC 6761, IANA) and
@@ -74,11 +74,11 @@ func special(name string) (zone string, kind specialKind) {
 func arpa(name string) (string, specialKind) {
 	switch {
 	case isBelow(name, "home.arpa"): // RFC 8375 §4
-		return "home.arpa", local
+		return "home.arpa", served
 	case isBelow(name, "resolver.arpa"): // RFC 9462 §6.4: a phone must not upgrade past us
 		return "resolver.arpa", empty
 	case isBelow(name, "service.arpa"): // RFC 9665 §10: a local registry we do not keep
-		return "service.arpa", local
+		return "service.arpa", served
 	}
 	if rest, ok := strings.CutSuffix(name, ".in-addr.arpa"); ok {
 		return reverse4(name, rest)
@@ -102,7 +102,7 @@ func reverse4(name, rest string) (string, specialKind) {
 		if n < depth {
 			return "", ordinary
 		}
-		return strings.Join(labels[n-depth:], ".") + ".in-addr.arpa", local
+		return strings.Join(labels[n-depth:], ".") + ".in-addr.arpa", served
 	}
 	switch {
 	case first == "0" || first == "10" || first == "127":
@@ -113,7 +113,7 @@ func reverse4(name, rest string) (string, specialKind) {
 	}
 	for _, doc := range []string{"2.0.192", "100.51.198", "113.0.203", "255.255.255.255"} {
 		if z := doc + ".in-addr.arpa"; isBelow(name, z) {
-			return z, local
+			return z, served
 		}
 	}
 	return "", ordinary
@@ -138,7 +138,7 @@ func reverse6(name string) (string, specialKind) {
 		"8.b.d.0.1.0.0.2.ip6.arpa", "0." + zeros, "1." + zeros,
 	} {
 		if isBelow(name, zone) {
-			return zone, local
+			return zone, served
 		}
 	}
 	return "", ordinary

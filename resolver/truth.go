@@ -131,7 +131,7 @@ func (r *Resolver) outward(q upstream.Question) upstream.Question {
 // read makes an Answer of an upstream's reply to q, and validates it. One that
 // is bogus becomes a failure that says why.
 func (r *Resolver) read(ctx context.Context, q upstream.Question, rep upstream.Reply) (*cache.Answer, error) {
-	if r.trust == nil || q.CD || r.trust.waives(ctx) {
+	if r.trust == nil || q.CD || r.forwarded(cache.Canonical(q.Name)) != nil || r.trust.waives(ctx) {
 		return cache.Read(q.Name, q.Type, q.DO, rep.Msg, rep.Upstream, r.limits, time.Now())
 	}
 	a, err := cache.Read(q.Name, q.Type, true, rep.Msg, rep.Upstream, r.limits, time.Now())
