@@ -74,7 +74,8 @@ type Subscription struct {
 	URL    string   `yaml:"url" doc:"Where it is published: http://, https://, or a path, relative to this file. May be compressed (.gz)."`
 	Format string   `yaml:"format" doc:"auto, native, hosts, domains, wildcard, adblock, dnsmasq, rpz or ip; empty means auto."`
 	Match  string   `yaml:"match" doc:"What a bare name means: exact or subtree; empty means what is usual in the format."`
-	Action string   `yaml:"action" doc:"sink, deny or drop; empty means as the policy says."`
+	Action string   `yaml:"action" doc:"sink, deny, drop or observe; empty means as the policy says."`
+	Answer Answer   `yaml:"answer" doc:"How the names of the list are denied: nxdomain, null, nodata, refused, or addresses; empty means as the policy says."`
 	SHA256 string   `yaml:"sha256" doc:"Checksum that the published file must have; empty for none. For lists that never change."`
 	Every  Duration `yaml:"every" doc:"How often it is refreshed, 1h to 30d; absent means once a day." min:"3600" max:"2592000"`
 }

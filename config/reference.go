@@ -85,7 +85,7 @@ var examples = map[string]string{
   - name: hagezi-pro
     url: https://cdn.jsdelivr.net/gh/hagezi/dns-blocklists@latest/adblock/pro.txt
     format: adblock           # empty looks at the content
-    action: deny              # sink, deny or drop
+    action: deny              # sink, deny, drop or observe
     every: 12h                # once a day when absent
 `,
 }

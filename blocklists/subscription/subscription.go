@@ -48,6 +48,7 @@ type Summary struct {
 	Lines   int    `json:"lines"`
 	Rules   int    `json:"rules"`   // blocks and allows
 	Ignored int    `json:"ignored"` // lines that were left out
+	Why     string `json:"-"`       // the most frequent reason for that
 }
 
 // Store is a folder of copies. It is safe for concurrent use as long as one list
@@ -138,9 +139,16 @@ func (s *Store) refresh(ctx context.Context, sub Subscription, st *State, progre
 		return s.hold(sub.Name, st, v, d.path, why)
 	}
 	if sum.Rules == 0 {
-		return fmt.Errorf("not one of its %d lines is a rule that can be used; is its format right?", sum.Lines)
+		return fmt.Errorf("not one of its %d lines is a rule that can be used%s; is its format right?", sum.Lines, mostly(sum.Why))
 	}
 	return s.take(sub.Name, st, v, d.path)
+}
+
+func mostly(why string) string {
+	if why == "" {
+		return ""
+	}
+	return " (" + why + ")"
 }
 
 // plainRead takes the name of a temporary file out of a message.

@@ -42,7 +42,11 @@ func (h Home) Subscription(s config.Subscription) subscription.Subscription {
 				return subscription.Summary{}, err
 			}
 			r := &l.Report
-			return subscription.Summary{Format: string(r.Format), Lines: r.Lines, Rules: l.Len(), Ignored: r.IgnoredLines()}, nil
+			sum := subscription.Summary{Format: string(r.Format), Lines: r.Lines, Rules: l.Len(), Ignored: r.IgnoredLines()}
+			if len(r.Ignored) > 0 {
+				sum.Why = r.Ignored[0].Reason
+			}
+			return sum, nil
 		},
 	}
 }
@@ -64,7 +68,7 @@ func (h Home) SubscriptionNamed(cfg *config.Config, name string) (subscription.S
 }
 
 func subscribedSource(s config.Subscription) blocklists.Source {
-	return fileSource(config.ListFile{Name: s.Name, Format: s.Format, Match: s.Match, Action: s.Action})
+	return fileSource(config.ListFile{Name: s.Name, Format: s.Format, Match: s.Match, Action: s.Action, Answer: s.Answer})
 }
 
 // addSubscribed reads the copies of subscribed lists: no network is needed. A list

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -51,7 +52,7 @@ be fetched or read is not added.`,
 	c.Flags().StringVar(&wish.Name, "name", "", "short name of the list, shown in every verdict")
 	c.Flags().StringVar(&wish.Format, "format", "", "format: "+strings.Join(blocklists.FormatWords(), ", "))
 	c.Flags().StringVar(&wish.Match, "match", "", "what a bare name covers: exact or subtree; else as the format says")
-	c.Flags().StringVar(&wish.Action, "action", "", "sink, deny or drop; else as the policy says")
+	c.Flags().StringVar(&wish.Action, "action", "", "sink, deny, drop or observe; else as the policy says")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -192,7 +193,7 @@ func taken(h home.Home, name string) error {
 
 // unused tells when a list is read but applies to nothing.
 func unused(cfg *config.Config, name string) string {
-	if len(cfg.Policy.Lists) == 0 || slices.Contains(cfg.Policy.Lists, name) {
+	if len(cfg.Policy.Lists) == 0 || namedIn(cfg, name) != "" {
 		return ""
 	}
 	return fmt.Sprintf("policy.lists names the lists that apply, and %s is not among them; add it there", name)
@@ -257,12 +258,18 @@ func remove(ctx context.Context, a *cli.App, g Gateway, h home.Home, name string
 
 // namedIn says where the config names a list; empty when nowhere.
 func namedIn(cfg *config.Config, name string) string {
-	if slices.Contains(cfg.Policy.Lists, name) {
-		return "policy.lists"
-	}
-	for device, d := range cfg.Devices {
-		if slices.Contains(d.Lists, name) {
-			return "devices." + device + ".lists"
+	paths, wishes := cfg.Layers()
+	for i, w := range wishes {
+		if slices.Contains(w.Lists, name) {
+			return paths[i] + ".lists"
+		}
+		if _, ok := w.ListActions[name]; ok {
+			return paths[i] + ".list_actions"
+		}
+		for _, at := range slices.Sorted(maps.Keys(w.Schedules)) {
+			if slices.Contains(w.Schedules[at].Lists, name) {
+				return paths[i] + ".schedules." + at + ".lists"
+			}
 		}
 	}
 	return ""

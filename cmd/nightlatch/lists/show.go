@@ -19,8 +19,8 @@ import (
 	"nightlatch/decoder"
 )
 
-// shownCrossings is how many rules that cross a never-block name are printed.
-const shownCrossings = 5
+// maxLines is how many lines of a report are printed; --json has all.
+const maxLines = 60
 
 // listReport is all that is known of one list.
 type listReport struct {
@@ -28,13 +28,14 @@ type listReport struct {
 	About      string     `json:"about,omitempty"`
 	Read       *reading   `json:"read,omitempty"`
 	Duplicates int        `json:"duplicates"`
+	Useless    []leftOut  `json:"useless,omitempty"`             // rules that change nothing or can never match
 	OwnHost    string     `json:"blocks_its_own_host,omitempty"` // the rule that does
 	Crossings  []crossing `json:"never_block,omitempty"`
+	words      []string   // all of it but Health
 }
 
 // reading is how a text was understood, in the words of scripts.
 type reading struct {
-	report    *blocklists.Report
 	Format    string    `json:"format"`
 	Detected  bool      `json:"detected"`
 	Bare      string    `json:"bare_names"` // exact or subtree
@@ -66,16 +67,22 @@ type example struct {
 
 func readingOf(r *blocklists.Report) *reading {
 	out := &reading{
-		report: r, Format: string(r.Format), Detected: r.Detected, Bare: r.BareNames.String(), Lines: r.Lines, Bytes: r.Bytes,
+		Format: string(r.Format), Detected: r.Detected, Bare: r.BareNames.String(), Lines: r.Lines, Bytes: r.Bytes,
 		Blocks: r.Blocks, Allows: r.Allows, Addresses: r.Addresses, Patterns: r.Patterns, Clients: r.Clients,
 		Rewrites: r.Rewrites, Limited: r.Limited, Cancelled: r.Cancelled, Included: r.Included,
 	}
-	for _, i := range r.Ignored {
+	out.Ignored = leftOuts(r.Ignored)
+	return out
+}
+
+func leftOuts(groups []blocklists.Ignored) []leftOut {
+	var out []leftOut
+	for _, i := range groups {
 		l := leftOut{Reason: i.Reason, Count: i.Count}
 		for _, e := range i.Examples {
 			l.Examples = append(l.Examples, example{e.Line, e.Text})
 		}
-		out.Ignored = append(out.Ignored, l)
+		out = append(out, l)
 	}
 	return out
 }
@@ -94,8 +101,8 @@ func showCommand(a *cli.App) *cobra.Command {
 		Use:   "show NAME",
 		Short: "Report on one list: how it was read, what was left out, how fresh it is",
 		Long: `Report on one list: its lines and rules by kind, what a bare name means in it,
-what was left out and why, with examples and line numbers, rules that say the
-same twice, and rules that stop names which nothing should stop. Of a
+what was left out and why, with examples and line numbers, rules that say the same twice
+or can never match, and rules that stop names which nothing should stop. Of a
 subscription also the last attempt, the last success and the copy in use.`,
 		Example: "  nightlatch lists show xiaomi\n  nightlatch lists show hagezi-pro --json",
 		Args:    cobra.ExactArgs(1),
@@ -139,23 +146,23 @@ func reportOn(s *home.Settings, name string, now time.Time) (*listReport, error)
 	if l == nil {
 		return r, nil // it could not be read at all: the problem says why
 	}
-	r.About, r.Read = l.About, readingOf(&l.Report)
-	set := blocklists.Compile(l)
-	for _, info := range set.Lists() {
-		r.Duplicates += info.Duplicates
-	}
-	if u, err := url.Parse(r.URL); err == nil && u.Hostname() != "" {
-		if rule, ok := set.Match(u.Hostname(), blocklists.Selection{}); ok && !rule.Allow {
-			r.OwnHost = rule.Text
-		}
-	}
 	guard, err := blocklists.NeverBlock()
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range guard.Crossings(l) {
+	host := ""
+	if u, err := url.Parse(r.URL); err == nil {
+		host = u.Hostname()
+	}
+	i := blocklists.Inspect(l, guard, host, now)
+	r.About, r.Read, r.Duplicates, r.Useless = l.About, readingOf(&l.Report), i.Duplicates, leftOuts(i.Useless)
+	if i.OwnHost != nil {
+		r.OwnHost = i.OwnHost.Text
+	}
+	for _, x := range i.Crossings {
 		r.Crossings = append(r.Crossings, crossing{x.Rule.Line, x.Rule.Text, x.Name.Domain, x.Name.Why})
 	}
+	r.words = append(l.Report.Words(), i.Words()...)
 	return r, nil
 }
 
@@ -178,48 +185,17 @@ func (r *listReport) print(out io.Writer, now time.Time) {
 	if r.File != "" {
 		row("file", "%s", r.File)
 	}
-	r.printRead(row)
 	r.printState(row, now)
 	w.Flush()
-	r.printLines(out)
-}
-
-// printRead says how the text was understood.
-func (r *listReport) printRead(row func(string, string, ...any)) {
-	if r.Read == nil {
-		return
-	}
-	p := r.Read
-	detected := ""
-	if p.Detected {
-		detected = " (found out from the content)"
-	}
-	row("read as", "%s%s; a bare name means %s", p.Format, detected, map[string]string{"exact": "exactly that name", "subtree": "the name and all below it"}[p.Bare])
-	row("lines", "%d, %s", p.Lines, cli.Bytes(uint64(p.Bytes)))
-	kinds := []string{}
-	for _, k := range []struct {
-		n    int
-		what string
-	}{
-		{p.Addresses, "about addresses"}, {p.Patterns, "patterns"}, {p.Clients, "about who asks"},
-		{p.Rewrites, "that answer by themselves"}, {p.Limited, "for some questions only"},
-	} {
-		if k.n > 0 {
-			kinds = append(kinds, fmt.Sprintf("%d %s", k.n, k.what))
+	for i, line := range r.words {
+		if i == 0 {
+			fmt.Fprintln(out)
 		}
-	}
-	of := ""
-	if len(kinds) > 0 {
-		of = "; of these " + strings.Join(kinds, ", ")
-	}
-	row("rules", "%d: %d stop, %d let through%s", r.Rules, p.Blocks, p.Allows, of)
-	if p.Cancelled > 0 {
-		row("taken back", "%d by the list itself ($badfilter)", p.Cancelled)
-	}
-	row("said twice", "%d", r.Duplicates)
-	row("left out", "%s", count(p.report.IgnoredLines(), "line"))
-	if len(p.Included) > 0 {
-		row("includes", "%s", strings.Join(p.Included, ", "))
+		if i == maxLines {
+			fmt.Fprintf(out, "  and %d lines more; --json has all\n", len(r.words)-i)
+			break
+		}
+		fmt.Fprintln(out, "  "+decoder.Safe(line))
 	}
 }
 
@@ -265,34 +241,4 @@ func version(v *subscription.Version, now time.Time) string {
 		text += ", published " + v.Modified
 	}
 	return text
-}
-
-// printLines shows the lines that an owner may want to look at.
-func (r *listReport) printLines(out io.Writer) {
-	where := r.File
-	if where == "" {
-		where = r.Name
-	}
-	if r.Read == nil {
-		return
-	}
-	for _, i := range r.Read.Ignored {
-		fmt.Fprintf(out, "\nleft out, %s: %s\n", i.Reason, count(i.Count, "line"))
-		for _, e := range i.Examples {
-			fmt.Fprintf(out, "  %s:%d: %s\n", where, e.Line, decoder.Safe(e.Text))
-		}
-	}
-	if r.OwnHost != "" {
-		fmt.Fprintf(out, "\nit stops its own host by %s; it is refreshed all the same\n", decoder.Safe(r.OwnHost))
-	}
-	if len(r.Crossings) > 0 {
-		fmt.Fprintf(out, "\nstops names that nothing should stop: %s\n", count(len(r.Crossings), "rule"))
-	}
-	for i, x := range r.Crossings {
-		if i == shownCrossings {
-			fmt.Fprintf(out, "  and %d more\n", len(r.Crossings)-i)
-			break
-		}
-		fmt.Fprintf(out, "  %s:%d: %s stops %s\n", where, x.Line, decoder.Safe(x.Rule), x.Name)
-	}
 }
