@@ -47,7 +47,7 @@ const (
 	loopback             // this host
 	absent               // the name and all below it do not exist
 	empty                // the name and all below it exist, without any record
-	served                // a zone of the home with nothing in it
+	served               // a zone of the home with nothing in it
 )
 
 // special tells what the registries of special-use names (RFC 6761, IANA) and
