@@ -15,6 +15,8 @@ var seeds = map[Format][]string{
 	Native: {
 		"name: X\nowner: Y\nabout: z\naction: sink\nrules:\n  - a.example\n  - =b.example\n  - \"*.c.example\"\n  - 192.0.2.1\n  - 2001:db8::/32\n" +
 			"  - domain: d.example\n    match: exact\n    category: ads\n    why: w\n    breaks: b\n    source: s\n    action: drop\nallow:\n  - x.a.example\n",
+		"answer: nodata\ninclude: x.yaml\nrules:\n  - {answer: 'cname:b.example', decode: {param: p, encodings: [base64, gzip]}, devices: [a, 10.0.0.1], risk: may-break, confidence: listed, rules: [a.example]}\n" +
+			"  - {domain: c.example, answer: [192.0.2.1, '::1'], action: observe, until: 2030-01-01, types: [A, TYPE65]}\n  - {domain: 'a*b.example', match: wildcard, answer: null}\n",
 		"a: &a [*a]", "rules: [*x]", "rules: &r [a.b]\nallow: *r", "- a", "rules:\n\t- a", "rules: {a: b}", "rules: [[]]", "---\n---\n", "\"", "? [a]: b", "rules: [a.b, 1, ~, true, 1.5]",
 	},
 	Hosts:    {"127.0.0.1 localhost\n::1 ip6-localhost\n0.0.0.0 a.example b.example # c\n:: d.example\n192.0.2.7\te.example\n# x\nbare.example\n", "\xef\xbb\xbf0.0.0.0 a.example\r\n"},

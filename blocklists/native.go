@@ -1,6 +1,7 @@
 package blocklists
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,6 +15,8 @@ type SyntaxError = native.Error
 
 // NativeSchema gives the JSON Schema of native lists, for editors.
 func NativeSchema() string { return native.Schema() }
+
+var errEvery = errors.New("every address there is: only the owner's own lists may stop that")
 
 const reasonRisk = "known to break something, left out unless the owner wants it (risk: may-break)"
 
@@ -72,6 +75,9 @@ func (p *parser) native(r *native.Rule) error {
 	}
 	switch r.Scope {
 	case syntax.Addr:
+		if r.Prefix.Bits() == 0 && !p.src.Own && !r.Allow {
+			return errEvery
+		}
 		p.addPrefix(r.Line, r.Prefix, []byte(r.Text), flags, d)
 		return nil
 	case syntax.Patterns:

@@ -19,6 +19,7 @@ import (
 const (
 	maxLine = 64 << 10  // bytes of a line; longer ones are left out and counted
 	maxSize = 512 << 20 // bytes of a list, decompressed: ten times the largest list met
+	maxRows = 16 << 20  // lines of a list: ten times the most met
 	window  = maxLine + 2<<10
 
 	maxPatterns = 5000 // patterns of one list: each one is tried for many a name; published lists have 450
@@ -226,6 +227,8 @@ func (p *parser) eachLine(in *bufio.Reader, lines *syntax.Reader) error {
 		switch {
 		case p.full:
 			return fmt.Errorf("more than %d rules", maxRules)
+		case p.report.Lines > maxRows:
+			return fmt.Errorf("more than %d lines", maxRows)
 		case err == io.EOF:
 			return nil
 		case err != nil:

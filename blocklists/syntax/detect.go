@@ -15,6 +15,9 @@ func Refuse(head []byte) (why string) {
 			return "it is a web page"
 		}
 	}
+	if bytes.HasPrefix(head, []byte("\xff\xfe")) || bytes.HasPrefix(head, []byte("\xfe\xff")) {
+		return "it is UTF-16; save it as UTF-8"
+	}
 	control := 0
 	for _, c := range head {
 		if c == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -80,10 +81,16 @@ func NewRegex(expr string) (*Pattern, error) {
 	if err != nil {
 		return nil, err
 	}
-	if re.MatchString("") {
+	if re.MatchString("") || !slices.ContainsFunc(unlike(), func(name string) bool { return !re.MatchString(name) }) {
 		return nil, errAll
 	}
 	return &Pattern{regex: re}, nil
+}
+
+// unlike are names with nothing in common: what matches all of them matches every
+// name there is.
+func unlike() []string {
+	return []string{"a.b", "0.zz", "nightlatch-any-name.invalid", "x_y.7.example"}
 }
 
 // Find says whether the pattern finds a name in canonical form.
