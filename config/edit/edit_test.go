@@ -215,7 +215,7 @@ func TestItems(t *testing.T) {
 func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{
 		"ads.example": "ads.example", "*.ads.example": `"*.ads.example"`, "=a": `"=a"`, "it's mine": "it's mine", "a: b": `"a: b"`, "a #b": `"a #b"`,
-		"": `""`, "null": `"null"`, "yes": "yes", "1e3": `"1e3"`, "2026-12-31": `"2026-12-31"`, "a\"b": `"a\"b"`, "x\n": `"x\n"`, "-a": `"-a"`, "a, b": `"a, b"`, "_dns": "_dns", "a ": `"a "`, "\u0085": `"\N"`,
+		"": `""`, "null": `"null"`, "yes": "yes", "1e3": `"1e3"`, "2026-12-31": `"2026-12-31"`, "a\"b": `"a\"b"`, "x\n": `"x\n"`, "-a": `"-a"`, "a, b": `"a, b"`, "_dns": "_dns", "a ": `"a "`, "\u0085\x7f\ufeff": `"\u0085\u007F\uFEFF"`,
 	} {
 		got := Quote(in)
 		if got != want {

@@ -2,6 +2,7 @@ package edit
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -172,7 +173,8 @@ func Quote(s string) string {
 	return s
 }
 
-// doubleQuoted writes a text in double quotes: what JSON writes, YAML reads.
+// doubleQuoted writes a text in double quotes: what JSON writes, YAML reads, but
+// for some characters that YAML wants escaped (YAML 1.2 §5.1).
 func doubleQuoted(s string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -180,5 +182,13 @@ func doubleQuoted(s string) string {
 	if err := enc.Encode(strings.ToValidUTF8(s, "\uFFFD")); err != nil {
 		panic("edit: a text cannot be written as JSON: " + err.Error()) // texts always can
 	}
-	return strings.ReplaceAll(strings.TrimSuffix(b.String(), "\n"), "\u0085", `\N`)
+	var out strings.Builder
+	for _, c := range strings.TrimSuffix(b.String(), "\n") {
+		if c >= 0x7f && c < 0xa0 || c == 0xfeff || c == 0xfffe || c == 0xffff {
+			fmt.Fprintf(&out, `\u%04X`, c)
+		} else {
+			out.WriteRune(c)
+		}
+	}
+	return out.String()
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -106,7 +107,16 @@ func dash(s string) string {
 	return s
 }
 
-func oneLine(s string) string { return clip(strings.Join(strings.Fields(s), " ")) }
+// oneLine makes a text of the file fit for a line of a terminal.
+func oneLine(s string) string {
+	s = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) {
+			return ' '
+		}
+		return c
+	}, s)
+	return clip(strings.Join(strings.Fields(s), " "))
+}
 
 func (t *tool) removeCommand() *cobra.Command {
 	var f shared
