@@ -218,9 +218,13 @@ func TestFlood(t *testing.T) {
 		if st := b.Stats(); st.Captured < 1600 || st.Captured > 2400 || st.Captured+st.Sampled != 10_000 || st.Limited != 0 {
 			t.Errorf("%+v", st)
 		}
+		b.folds.mu.Lock()
+		b.shapes.mu.Lock()
 		if len(b.folds.table) > maxFolds || len(b.shapes.table) > maxShapes || b.memory.Load() != 0 {
 			t.Errorf("%d folds, %d shapes, %d bytes", len(b.folds.table), len(b.shapes.table), b.memory.Load())
 		}
+		b.shapes.mu.Unlock()
+		b.folds.mu.Unlock()
 		for i := range 5000 { // and then at once
 			b.takeRaw(ctx, journal.Capture{Time: time.Now(), Device: "redmi", Path: fmt.Sprint("b", i)}, body{})
 		}
