@@ -223,7 +223,7 @@ func (p *peel) productiveFrames(frames [][]byte) bool {
 }
 
 // maxXOR bounds the texts on which the 255 keys of a one-byte XOR are tried.
-const maxXOR = 64 << 10
+const maxXOR = 32 << 10
 
 // unxor tries a one-byte XOR. Magic numbers give the key away; for a text all
 // keys are tried, and the result must be a structure; for snappy likewise.
@@ -242,10 +242,11 @@ func (p *peel) unxor(data []byte, at *walk.Step) bool {
 		}
 	}
 	for key := 1; key < 256; key++ {
-		if !xorText(data, byte(key)) || !p.budget.Take(len(data)) {
+		n := textUnder(data, byte(key))
+		if p.budget.Work -= min(n, p.budget.Work); n < len(data) {
 			continue
 		}
-		if out, _ := codec.XOR(data, []byte{byte(key)}); codec.Printable(out) && p.telling(out) {
+		if out, _ := codec.XOR(data, []byte{byte(key)}); p.budget.Take(4*len(data)) && codec.Printable(out) && p.telling(out) {
 			return p.unxored(out, at)
 		}
 	}
@@ -263,14 +264,14 @@ func (p *peel) unxored(out []byte, at *walk.Step) bool {
 	return true
 }
 
-// xorText looks whether the key makes text of the beginning.
-func xorText(data []byte, key byte) bool {
-	for _, c := range data[:24] {
+// textUnder counts the bytes from the beginning that the key makes text of.
+func textUnder(data []byte, key byte) int {
+	for i, c := range data {
 		if c ^= key; c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
-			return false
+			return i
 		}
 	}
-	return true
+	return len(data)
 }
 
 // telling reports text that is a structure, or an encoding of something: what

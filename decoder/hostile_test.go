@@ -77,7 +77,43 @@ func hostile() map[string][]byte {
 		"backslashes":        []byte(`{"a":"` + strings.Repeat(`\\u`, 1<<20)),
 		"escapes in escapes": []byte(strings.Repeat(`{"a":"{\"a\":\"`, 200_000)),
 		"random":             noise(4<<20, "random"),
+		"one letter":         bytes.Repeat([]byte("a"), maxXOR),
+		"bait for xor":       xorBait(),
+		"frames in frames":   framesInFrames(),
+		"jce layers":         bytes.Repeat([]byte{0x0a}, 1<<20),
+		"jce lies":           []byte("\x09\x02\x7f\xff\xff\xff\x06\x04abcd"),
+		"binary list":        []byte("bplist00" + strings.Repeat("\xa2\x00\x00", 60) + strings.Repeat("\x08", 90) + "\x00\x00\x00\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00\x3c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\xbc"),
+		"many names":         manyNames(),
+		"protobuf strings":   bytes.Repeat([]byte("\x0a\x04abcd"), 600_000),
+		"protobuf messages":  bytes.Repeat([]byte("\x0a\x06\x0a\x04abcd"), 500_000),
+		"xml attributes":     []byte("<a " + strings.Repeat(`b="c" `, 600_000) + "/>"),
+		"apps":               []byte(`["` + strings.Repeat(`com.a.b","`, 300_000) + `x"]`),
 	}
+}
+
+// xorBait are many byte strings of which every key makes a text, nearly.
+func xorBait() []byte {
+	one := append(bytes.Repeat([]byte{0x81}, maxXOR-200), noise(100, "bait")...)
+	return []byte("[" + strings.Repeat(`"`+b64(one)+`",`, 90) + "1]")
+}
+
+// framesInFrames are frames with a length in front, as deep as they go.
+func framesInFrames() []byte {
+	body := bytes.Repeat([]byte("\x00\x00\x00\x02ab"), 100_000)
+	for range 40 {
+		body = append([]byte{byte(len(body) >> 24), byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
+	}
+	return body
+}
+
+// manyNames are as many names as a payload may have, each another one.
+func manyNames() []byte {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range 120_000 {
+		fmt.Fprintf(&b, `"some_name_%d":"a value %d",`, i, i)
+	}
+	return []byte(b.String() + `"x":1}`)
 }
 
 func gzHelper(p []byte) []byte {

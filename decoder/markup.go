@@ -56,6 +56,9 @@ func (p *peel) markup(data []byte, at *walk.Step) bool {
 		if end.TooDeep {
 			p.flag("too-deep")
 		}
+		if end.Stopped {
+			p.flag("budget")
+		}
 		if !end.TooDeep && (end.Leaves == 0 || !end.OK && !end.Truncated) {
 			p.leaves = p.leaves[:mark]
 			return false

@@ -8,14 +8,20 @@ import (
 	"strings"
 )
 
-// maxTokens bounds the tokens of one XML text.
-const maxTokens = 4 * MaxLeaves
+// Limits of one XML text.
+const (
+	maxTokens = 4 * MaxLeaves
+	maxTag    = 64 << 10 // bytes of one tag
+)
 
 // XML walks an XML text. Attributes and text are leaves under the names of
 // their elements; <string name="imei"> (Android preferences) and the <key> of a
 // property list name what follows them.
 func XML(p []byte, at *Step, visit Visitor) End {
 	end := End{Used: len(p)}
+	if at := longTag(p); at >= 0 {
+		p, end.Stopped = p[:at], true
+	}
 	d := xml.NewDecoder(bytes.NewReader(p))
 	d.Strict = false
 	d.CharsetReader = func(_ string, r io.Reader) (io.Reader, error) { return r, nil }
@@ -33,6 +39,26 @@ func XML(p []byte, at *Step, visit Visitor) End {
 	}
 	end.Stopped = true
 	return end
+}
+
+// longTag gives the offset of the first tag that is longer than allowed, or -1.
+// A tag is read as a whole, with all its attributes.
+func longTag(p []byte) int {
+	for at := 0; ; {
+		open := bytes.IndexByte(p[at:], '<')
+		if open < 0 {
+			return -1
+		}
+		at += open
+		size := bytes.IndexByte(p[at:], '>')
+		if size > maxTag || size < 0 && len(p)-at > maxTag {
+			return at
+		}
+		if size < 0 {
+			return -1
+		}
+		at += size
+	}
 }
 
 type xmlWalk struct {
