@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,7 +32,56 @@ type listReport struct {
 	Useless    []leftOut  `json:"useless,omitempty"`             // rules that change nothing or can never match
 	OwnHost    string     `json:"blocks_its_own_host,omitempty"` // the rule that does
 	Crossings  []crossing `json:"never_block,omitempty"`
+	Breaks     []breaking `json:"breaks,omitempty"` // what stops working, rule by rule
 	words      []string   // all of it but Health
+}
+
+// breaking is what stops working by one rule.
+type breaking struct {
+	Line  int    `json:"line"`
+	Rule  string `json:"rule"`
+	What  string `json:"what"`
+	Waits bool   `json:"waits,omitempty"` // it is not in force before lists.may_break names the list
+}
+
+// breaks gathers what a list in our own format says of its rules.
+func breaks(l *blocklists.List, builtin bool) ([]breaking, error) {
+	if l.Report.Format != blocklists.Native {
+		return nil, nil
+	}
+	force := map[string]bool{}
+	for r := range l.Rules() {
+		force[r.Text] = true
+	}
+	if builtin {
+		var err error
+		if l, err = blocklists.BuiltinSource(blocklists.Source{Name: l.Name, MayBreak: true}); err != nil {
+			return nil, err
+		}
+	}
+	var out []breaking
+	for r := range l.Rules() {
+		if r.Breaks != "" && !r.Allow {
+			out = append(out, breaking{r.Line, r.Text, r.Breaks, !force[r.Text]})
+		}
+	}
+	return out, nil
+}
+
+// breakWords tells it in lines.
+func breakWords(all []breaking) []string {
+	var out []string
+	for _, b := range all {
+		if len(out) == 0 {
+			out = append(out, "what may stop working:")
+		}
+		waits := ""
+		if b.Waits {
+			waits = " (not in force; lists.may_break takes it)"
+		}
+		out = append(out, fmt.Sprintf("  line %d, %s: %s%s", b.Line, b.Rule, b.What, waits))
+	}
+	return out
 }
 
 // reading is how a text was understood, in the words of scripts.
@@ -101,9 +151,10 @@ func showCommand(a *cli.App) *cobra.Command {
 		Use:   "show NAME",
 		Short: "Report on one list: how it was read, what was left out, how fresh it is",
 		Long: `Report on one list: its lines and rules by kind, what a bare name means in it,
-what was left out and why, with examples and line numbers, rules that say the same twice
-or can never match, and rules that stop names which nothing should stop. Of a
-subscription also the last attempt, the last success and the copy in use.`,
+what was left out and why, with examples and line numbers, rules that say the
+same twice or can never match, rules that stop names which nothing should stop,
+and what may stop working. Of a subscription also the last attempt, the last
+success and the copy in use.`,
 		Example: "  nightlatch lists show xiaomi\n  nightlatch lists show hagezi-pro --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -162,7 +213,10 @@ func reportOn(s *home.Settings, name string, now time.Time) (*listReport, error)
 	for _, x := range i.Crossings {
 		r.Crossings = append(r.Crossings, crossing{x.Rule.Line, x.Rule.Text, x.Name.Domain, x.Name.Why})
 	}
-	r.words = append(l.Report.Words(), i.Words()...)
+	if r.Breaks, err = breaks(l, r.From == fromBuiltin); err != nil {
+		return nil, err
+	}
+	r.words = slices.Concat(l.Report.Words(), i.Words(), breakWords(r.Breaks))
 	return r, nil
 }
 
