@@ -90,6 +90,12 @@ func (o *outcome) warn(format string, args ...any) {
 	o.Warnings = append(o.Warnings, fmt.Sprintf(format, args...))
 }
 
+// What a running gateway did with an edit.
+const (
+	tookIt   = "took it"
+	noneRuns = "none runs"
+)
+
 // change is one edit of one file.
 type change struct {
 	file  string // within the home
@@ -142,9 +148,9 @@ func (t *tool) tell(ctx context.Context, h home.Home, o *outcome) error {
 	case err != nil:
 		return err
 	case running:
-		o.Gateway = "took it"
+		o.Gateway = tookIt
 	default:
-		o.Gateway = "none runs"
+		o.Gateway = noneRuns
 	}
 	return nil
 }
@@ -194,7 +200,11 @@ func (t *tool) report(s shared, o *outcome) error {
 	if o.Ended > 0 {
 		fmt.Fprintf(t.Stdout, "cleaned up %s\n", count(o.Ended, "entry that had ended", "entries that had ended"))
 	}
-	if o.Changed && o.Gateway == "none runs" {
+	switch {
+	case !o.Changed:
+	case o.Gateway == tookIt:
+		fmt.Fprintln(t.Stdout, "the running gateway has taken it")
+	default:
 		fmt.Fprintln(t.Stdout, "no gateway is running; it holds from the next start")
 	}
 	return nil
