@@ -1,6 +1,9 @@
 package blocklists
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -160,6 +163,64 @@ func TestParseReply(t *testing.T) {
 		}
 		if again, err2 := ParseReply(r.String()); err == nil && (err2 != nil || again != r) {
 			t.Errorf("%q: %v, %v", r, again, err2)
+		}
+	}
+}
+
+// TestSchemaKeys feeds every key that the schema has to the reader, with every
+// word it may have and with one it may not.
+func TestSchemaKeys(t *testing.T) {
+	type node struct {
+		Ref        string `json:"$ref"`
+		Enum       []string
+		Properties map[string]node
+		Defs       map[string]node `json:"$defs"`
+	}
+	var schema node
+	if err := json.Unmarshal([]byte(NativeSchema()), &schema); err != nil {
+		t.Fatal(err)
+	}
+	samples := map[string][]string{ // of keys whose words the schema does not list
+		"name": {"x", "~"}, "owner": {"x"}, "about": {"x"}, "group": {"x"}, "category": {"ads"}, "why": {"x"}, "breaks": {"x"}, "source": {"x"},
+		"answer": {"nxdomain", "null", "nodata", "refused", "192.0.2.1", "'2001:db8::1,192.0.2.1'", "[192.0.2.1, '2001:db8::1']"},
+		"types":  {"A", "[A, TYPE65]"}, "devices": {"redmi", "[redmi, 10.0.0.1]"}, "until": {"2030-12-31", "'2030-12-31T18:00:00Z'"},
+		"decode": {"{param: p}", "{encodings: gzip}", "{param: p, encodings: [base64, gzip]}"}, "domain": {"b.example", "'*.b.example'", "192.0.2.1"},
+		"rules": {"[a.example]", "[{domain: a.example}]", "[]", "~"}, "allow": {"[a.example]", "~"}, "include": {"~", "[]"},
+	}
+	wrong := map[string]string{"name": "[x]", "domain": "[a]", "rules": "x", "allow": "x", "include": "[a.txt]", "until": "soon", "types": "[]", "devices": "[]", "decode": "{}", "answer": "[]"}
+	read := func(text string) error {
+		_, err := Parse(Source{Name: "l", Format: Native}, strings.NewReader(text))
+		return err
+	}
+	shapes := map[string]string{"": "%s: %s\n", "rule": "rules:\n  - domain: a.example\n    %s: %s\n", "group": "rules:\n  - rules: [a.example]\n    %s: %s\n"}
+	for what, shape := range shapes {
+		of := schema
+		if what != "" {
+			of = schema.Defs[what]
+		}
+		for key, p := range of.Properties {
+			if def := schema.Defs[strings.TrimPrefix(p.Ref, "#/$defs/")]; len(def.Enum) > 0 {
+				p.Enum = def.Enum
+			}
+			values := append(append([]string(nil), p.Enum...), samples[key]...)
+			if len(values) == 0 {
+				t.Errorf("%s %s: a key without a sample here", what, key)
+			}
+			for _, v := range values {
+				text := fmt.Sprintf(shape, key, v)
+				if key == "match" && (v == "wildcard" || v == "regex") {
+					text = strings.Replace(text, "a.example", "a*b.example", 1)
+				}
+				text = strings.Replace(text, "- domain: a.example\n    domain", "- domain", 1)
+				text = strings.Replace(text, "- rules: [a.example]\n    rules", "- rules", 1)
+				if err := read(text); err != nil {
+					t.Errorf("%q: %v", text, err)
+				}
+			}
+			bad := cmp.Or(wrong[key], map[bool]string{true: "florb"}[len(p.Enum) > 0], "[x]")
+			if err := read(strings.Replace(fmt.Sprintf(shape, key, bad), "- rules: [a.example]\n    rules", "- rules", 1)); err == nil {
+				t.Errorf("%s %s: %s is taken", what, key, bad)
+			}
 		}
 	}
 }
