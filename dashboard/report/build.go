@@ -165,9 +165,9 @@ const observed = "observed"
 
 // Capture adds what the sinkhole took, or what it read along the way.
 func (b *Builder) Capture(c journal.StoredCapture) {
-	side := b.stopped
+	side, passed := b.stopped, slices.Contains(c.Result.Flags, observed)
 	n := int64(1 + max(c.Repeats, 0))
-	if slices.Contains(c.Result.Flags, observed) {
+	if passed {
 		side = b.passed
 		b.r.Totals.Observed += n
 	} else {
@@ -179,18 +179,22 @@ func (b *Builder) Capture(c journal.StoredCapture) {
 		s.unread["encrypted: "+c.TLS.Outcome] += n
 	} else if strings.HasPrefix(c.Result.Verdict, "opaque") {
 		s.unread["encrypted by the app itself"] += n
-	} else if len(c.Result.Flags) == 0 || !slices.Contains(c.Result.Flags, observed) {
+	} else if !passed {
 		b.r.Totals.Read += n
 	}
 	for _, f := range c.Findings {
 		if f.Confidence == "possible" {
 			continue
 		}
-		b.r.Totals.Values += n
-		if f.Confidence == "proved" {
+		s.value(f, n)
+		switch {
+		case passed:
+			b.r.Totals.Passed += n
+			continue
+		case f.Confidence == "proved":
 			b.r.Totals.Proved += n
 		}
-		s.value(f, n)
+		b.r.Totals.Values += n
 	}
 }
 

@@ -49,7 +49,7 @@ func (r *Report) HTML(w io.Writer) error {
 func (r *Report) words() template.FuncMap {
 	in := func(t time.Time) time.Time { return t.In(r.zone) }
 	return template.FuncMap{
-		"count": count, "many": many, "size": size, "kind": kindWords,
+		"count": count, "many": many, "times": times, "size": size, "kind": kindWords,
 		"cut":   func(s string) string { return visible.Cut(s, longText) },
 		"stamp": func(t time.Time) string { return in(t).Format("2 Jan 2006, 15:04") },
 		"day":   func(t time.Time) string { return in(t).Format("2 January 2006") },

@@ -52,8 +52,9 @@ type Totals struct {
 	Payloads         int64 `json:"payloads"`          // what the sinkhole took, repeats among them
 	Observed         int64 `json:"payloads_observed"` // read along the way to servers that received them
 	Read             int64 `json:"payloads_read"`
-	Values           int64 `json:"values"`        // likely or proved
+	Values           int64 `json:"values"`        // likely or proved, in what was stopped
 	Proved           int64 `json:"values_proved"` // of them
+	Passed           int64 `json:"values_passed"` // likely or proved, in what was observed and did reach a server
 	Up               int64 `json:"up"`
 	Down             int64 `json:"down"`
 }

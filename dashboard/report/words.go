@@ -14,16 +14,20 @@ func summary(r *Report) []string {
 		return []string{fmt.Sprintf("The journal has nothing of %s in this period: it was not connected, or what it did is older than the journal remembers.", r.Device)}
 	}
 	out := []string{fmt.Sprintf("In this period %s asked for names %s and opened %s. %s and %s were stopped.", r.Device,
-		many(t.Questions, "time", "times"), many(t.Connections, "connection", "connections"), many(t.StoppedQuestions, "question", "questions"), many(t.Refused, "connection", "connections"))}
+		times(t.Questions), many(t.Connections, "connection", "connections"), many(t.StoppedQuestions, "question", "questions"), many(t.Refused, "connection", "connections"))}
 	if t.Payloads > 0 {
 		out = append(out, fmt.Sprintf("In the place of %s the gateway took %s, of which %s could be read. None of them was passed on.",
 			many(int64(withPayloads(r.Stopped)), "stopped server", "stopped servers"), many(t.Payloads, "message", "messages"), count(t.Read)))
 	}
 	if t.Values > 0 {
-		out = append(out, fmt.Sprintf("They held private values %s: %s. %s proved: the owner had told the value to the gateway in advance, or planted it. The others are likely: their form, their checksum or the name they stand under says what they are.",
-			many(t.Values, "time", "times"), list(kindsOf(r.Stopped)), areProved(t.Proved)))
+		out = append(out, fmt.Sprintf("They held %s: %s. %s proved: the owner had told the value to the gateway in advance, or planted it. The others are likely: their form, their checksum or the name they stand under says what they are.",
+			many(t.Values, "private value", "private values"), list(kindsOf(r.Stopped)), areProved(t.Proved)))
 	} else if t.Payloads > 0 {
 		out = append(out, "No private value was recognised in them. That is no proof that there was none.")
+	}
+	if t.Passed > 0 {
+		out = append(out, fmt.Sprintf("%s did reach servers: %s. The owner chose to observe these servers, and to stop nothing.",
+			many(t.Passed, "private value", "private values"), list(kindsOf(r.Received))))
 	}
 	if names := named(r.Companies); len(names) > 0 {
 		out = append(out, "The stopped servers belong to "+list(names)+", as the lists say that stopped them.")
@@ -107,6 +111,19 @@ func count(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// times writes how often.
+func times(n int64) string {
+	switch n {
+	case 0:
+		return "never"
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return count(n) + " times"
 }
 
 func many(n int64, one, several string) string {

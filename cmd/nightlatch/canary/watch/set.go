@@ -4,8 +4,8 @@ import (
 	"encoding/base32"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"nightlatch/config/canaries"
 	"nightlatch/decoder"
@@ -127,7 +127,12 @@ func (s *set) findings(r decoder.Result) []sighted {
 		f.Path, f.Observed = s.redact(f.Path), ""
 		out = append(out, sighted{h, f})
 	}
-	return out
+	all := slices.Clone(out)
+	return slices.DeleteFunc(out, func(inner sighted) bool { // a parameter of an address that was found as a whole
+		return slices.ContainsFunc(all, func(o sighted) bool {
+			return o.n == inner.n && strings.HasPrefix(inner.finding.Path, o.finding.Path+"/")
+		})
+	})
 }
 
 // innermost is the text in which a finding stands.
@@ -222,10 +227,12 @@ func inText(excerpt string) string {
 	return " in " + excerpt
 }
 
-// Bounds of an excerpt, in bytes before and after what was found.
+// Bounds of an excerpt, in bytes before and after the begin of what was found,
+// and of what is looked at to make it: no token may be cut.
 const (
 	before = 70
-	after  = 50
+	after  = 110
+	around = 500
 )
 
 // excerpt gives the text around the first place of observed, with the token
@@ -236,18 +243,18 @@ func (s *set) excerpt(text, observed string) string {
 	if i < 0 || observed == "" {
 		return ""
 	}
-	from, to := max(0, i-before), min(len(text), i+min(len(observed), 200)+after)
-	for from > 0 && !utf8.RuneStart(text[from]) {
-		from--
+	start, end := max(0, i-around), min(len(text), i+around)
+	head, tail := maskWords(s.redact(text[start:i])), maskWords(s.redact(text[i:end]))
+	cutHead, cutTail := start > 0 || len(head) > before, end < len(text) || len(tail) > after
+	piece := head[max(0, len(head)-before):] + tail[:min(len(tail), after)]
+	piece = decoder.Safe(strings.ToValidUTF8(piece, ""))
+	if cutHead {
+		piece = "…" + piece
 	}
-	dots := func(cut bool) string {
-		if cut {
-			return "…"
-		}
-		return ""
+	if cutTail {
+		piece += "…"
 	}
-	piece := maskWords(s.redact(text[from:to]))
-	return dots(from > 0) + decoder.Safe(strings.ToValidUTF8(piece, "·")) + dots(to < len(text))
+	return piece
 }
 
 // words are labels, and runs of letters and digits with what shows that they
