@@ -69,7 +69,7 @@ func (n Network) get(ctx context.Context, sub Subscription, known *Version, fold
 	if resp.ContentLength > maxWire {
 		return download{}, lasting("%s: %w", resp.Request.URL.Host, errWire)
 	}
-	d, err := keep(folder, sub, body, resp.Header)
+	d, err := n.keep(folder, sub, body, resp.Header)
 	if err != nil {
 		return download{}, n.explain(ctx, resp, body.done, err)
 	}
@@ -114,12 +114,12 @@ func (n Network) open(ctx context.Context, sub Subscription, folder string, prog
 		return download{}, lasting("%w", err)
 	}
 	defer f.Close()
-	body := &counted{r: f, limit: maxText, over: errText, total: info.Size(), heard: func(done, total int64) {
+	body := &counted{r: f, limit: n.maxText(), over: errText, total: info.Size(), heard: func(done, total int64) {
 		if progress != nil {
 			progress(done, total)
 		}
 	}}
-	d, err := keep(folder, sub, body, nil)
+	d, err := n.keep(folder, sub, body, nil)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, errDisk) {
 		var done *Failure
 		if !errors.As(err, &done) {
@@ -156,9 +156,9 @@ var errDisk = errors.New("the folder of lists")
 
 // keep unpacks a body into a new file of the folder and says what it is. On an
 // error there is no file.
-func keep(folder string, sub Subscription, body io.Reader, head http.Header) (d download, err error) {
+func (n Network) keep(folder string, sub Subscription, body io.Reader, head http.Header) (d download, err error) {
 	published := sha256.New()
-	in, err := unpack(body, head, published)
+	in, err := unpack(body, head, published, n.maxText())
 	if err != nil {
 		return d, err
 	}
@@ -206,8 +206,9 @@ func (d *disk) Write(p []byte) (int, error) {
 }
 
 // unpack undoes the encoding of the transfer, and then one of the file itself;
-// published hears the file in between, as its author sees it.
-func unpack(body io.Reader, head http.Header, published hash.Hash) (*bufio.Reader, error) {
+// published hears the file in between, as its author sees it. Neither step gives
+// more than most bytes.
+func unpack(body io.Reader, head http.Header, published hash.Hash, most int64) (*bufio.Reader, error) {
 	switch enc := strings.ToLower(strings.TrimSpace(head.Get("Content-Encoding"))); enc {
 	case "", "identity":
 	case "gzip", "x-gzip": // RFC 9110 §8.4.1.3
@@ -215,7 +216,7 @@ func unpack(body io.Reader, head http.Header, published hash.Hash) (*bufio.Reade
 		if err != nil {
 			return nil, brokenGzip(err)
 		}
-		body = &counted{r: z, limit: maxText, over: errText}
+		body = &counted{r: z, limit: most, over: errText}
 	default:
 		return nil, &Failure{Err: fmt.Errorf("%w: %q", errEncoding, clip(enc)), Lasting: true}
 	}
@@ -227,7 +228,7 @@ func unpack(body io.Reader, head http.Header, published hash.Hash) (*bufio.Reade
 	if err != nil {
 		return nil, brokenGzip(err)
 	}
-	return bufio.NewReaderSize(&counted{r: z, limit: maxText, over: errText}, 64<<10), nil
+	return bufio.NewReaderSize(&counted{r: z, limit: most, over: errText}, 64<<10), nil
 }
 
 func brokenGzip(err error) error {

@@ -99,7 +99,7 @@ func entries(path string) (n int, err error) {
 		return 0, err
 	}
 	defer f.Close()
-	in, err := unpack(f, nil, sha256.New())
+	in, err := unpack(f, nil, sha256.New(), maxText)
 	if err != nil {
 		return 0, err
 	}

@@ -45,6 +45,15 @@ type Network struct {
 	RootCAs *x509.CertPool
 	// Agent is the User-Agent: publishers should be able to tell who asks.
 	Agent string
+
+	text int64 // bytes of a list, decompressed; 0 means maxText. Tests take less
+}
+
+func (n Network) maxText() int64 {
+	if n.text > 0 {
+		return n.text
+	}
+	return maxText
 }
 
 // Failure is an attempt that failed for a reason of the address or the way there.

@@ -261,21 +261,25 @@ func TestEndless(t *testing.T) {
 	f.bad("larger than 64 MiB")
 }
 
+// TestBomb: what is small on the wire and huge unpacked ends at its bound, be it
+// packed for the transfer, as a file, or on this machine.
 func TestBomb(t *testing.T) {
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	zeros := bytes.Repeat([]byte("a.example\n"), 1<<16)
-	for n := 0; n <= maxText; n += len(zeros) {
-		z.Write(zeros)
-	}
-	z.Close()
-	for _, enc := range []string{"gzip", "identity"} {
+	bomb := zipped(strings.Repeat("a.example\n", 1<<18))
+	for _, enc := range []string{"gzip", "identity", "here"} {
 		f := newFixture(t)
+		f.good(Updated)
+		f.store.network.text = 1 << 20
 		f.answer = func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", enc)
-			w.Write(b.Bytes())
+			fmt.Fprint(w, bomb)
 		}
-		f.bad("larger than 256 MiB when it is unpacked")
+		if enc == "here" {
+			f.sub.Address = filepath.Join(t.TempDir(), "bomb.gz")
+			if err := os.WriteFile(f.sub.Address, []byte(bomb), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.bad("MiB when it is unpacked; that is no list")
 	}
 }
 
@@ -480,5 +484,15 @@ func TestProgress(t *testing.T) {
 	})
 	if err != nil || last != int64(len(text)) || total != last {
 		t.Errorf("%v: %d of %d", err, last, total)
+	}
+}
+
+// TestKernelSide: the address that is really connected to is checked once more.
+func TestKernelSide(t *testing.T) {
+	n := Network{Refuse: func(netip.Addr) string { return "private address" }}
+	for _, address := range []string{"127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"} {
+		if _, err := n.connect(t.Context(), "tcp", address, netip.Addr{}); !errors.Is(err, errPrivate) {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }

@@ -44,6 +44,9 @@ type breaking struct {
 	Waits bool   `json:"waits,omitempty"` // it is not in force before lists.may_break names the list
 }
 
+// nothingBreaks is what built-in lists say of rules that nobody has missed.
+const nothingBreaks = "nothing known"
+
 // breaks gathers what a list in our own format says of its rules.
 func breaks(l *blocklists.List, builtin bool) ([]breaking, error) {
 	if l.Report.Format != blocklists.Native {
@@ -61,7 +64,7 @@ func breaks(l *blocklists.List, builtin bool) ([]breaking, error) {
 	}
 	var out []breaking
 	for r := range l.Rules() {
-		if r.Breaks != "" && !r.Allow {
+		if r.Breaks != "" && r.Breaks != nothingBreaks && !r.Allow {
 			out = append(out, breaking{r.Line, r.Text, r.Breaks, !force[r.Text]})
 		}
 	}
