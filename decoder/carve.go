@@ -12,6 +12,7 @@ const (
 	maxIslands = 32      // compressed streams and JSON texts tried
 	minRun     = 6       // letters that make a string, as strings(1) has it
 	maxRuns    = 2000    // strings kept
+	minText    = 24      // letters that may be a text with a structure
 	maxCarve   = 1 << 20 // bytes searched
 )
 
@@ -28,7 +29,7 @@ func (p *peel) carve(data []byte, at *walk.Step, whole bool) bool {
 	for i, n := 0, 0; i+8 < len(data) && n < maxIslands; i++ {
 		used := 0
 		switch c := data[i]; {
-		case c == 0x1f && codec.IsGzip(data[i:]), c == 0x28 && codec.IsZstd(data[i:]),
+		case c == 0x1f && codec.IsGzip(data[i:]), c == 0x28 && codec.IsZstd(data[i:]), c == 0x04 && codec.IsLZ4(data[i:]), c == 0xff && codec.IsSnappyFramed(data[i:]),
 			c == 0x78 && codec.IsZlib(data[i:]) && data[i+1] != 0x1f && bytes.IndexByte([]byte{0x01, 0x5e, 0x9c, 0xda}, data[i+1]) >= 0:
 			n++
 			used = p.carveStream(data[i:], at, i)
@@ -53,7 +54,8 @@ func (p *peel) carveStream(data []byte, at *walk.Step, offset int) int {
 		name  string
 		looks bool
 		run   inflater
-	}{{"gzip", codec.IsGzip(data), codec.Gzip}, {"zlib", codec.IsZlib(data), codec.Zlib}, {"zstd", data[0] == 0x28, codec.Zstd}} {
+	}{{"gzip", codec.IsGzip(data), codec.Gzip}, {"zlib", codec.IsZlib(data), codec.Zlib}, {"zstd", data[0] == 0x28, codec.Zstd},
+		{"lz4f", data[0] == 0x04, codec.LZ4}, {"snappy_framed", data[0] == 0xff, codec.SnappyFramed}} {
 		if !c.looks {
 			continue
 		}
@@ -81,12 +83,13 @@ func (p *peel) carveJSON(data []byte, at *walk.Step) int {
 	return end.Used
 }
 
-// strings keeps the readable runs between binary as one raw stretch each.
+// strings keeps the readable runs between binary as one raw stretch each. A run
+// long enough to be a text of its own is opened.
 func (p *peel) strings(data []byte, at *walk.Step) {
 	step := at.Begin("ascii")
 	start, runs := -1, 0
 	for i := 0; i <= len(data); i++ {
-		if i < len(data) && data[i] >= ' ' && data[i] < 0x7f {
+		if i < len(data) && (data[i] >= ' ' && data[i] < 0x7f || start >= 0 && (data[i] == '\n' || data[i] == '\r' || data[i] == '\t')) {
 			if start < 0 {
 				start = i
 			}
@@ -94,8 +97,18 @@ func (p *peel) strings(data []byte, at *walk.Step) {
 		}
 		if start >= 0 && i-start >= minRun && runs < maxRuns && len(p.leaves) < walk.MaxLeaves {
 			runs++
-			p.leaves = append(p.leaves, walk.Leaf{At: step, Value: data[start:i], Raw: true})
+			p.run(data[start:i], step)
 		}
 		start = -1
 	}
+}
+
+// run opens or keeps one readable run.
+func (p *peel) run(text []byte, at *walk.Step) {
+	if len(text) >= minText && p.runs < maxIslands && at.Depth < maxDepth && p.budget.Take(len(text)) {
+		if p.runs++; p.text(text, at, false) {
+			return
+		}
+	}
+	p.leaves = append(p.leaves, walk.Leaf{At: at, Value: text, Raw: true})
 }

@@ -32,6 +32,7 @@ type peel struct {
 	leaves []walk.Leaf
 	layers []Layer
 	blobs  []blob
+	runs   int    // of letters between binary that were opened
 	tries  int    // of noise with the last resorts
 	only   string // keep only the layers on the way to this place
 

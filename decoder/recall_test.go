@@ -10,7 +10,7 @@ import (
 // recallPayloads is how many payloads are made. Of what is planted at least so
 // many in a thousand are found without known values, and with them.
 const (
-	recallPayloads = 600
+	recallPayloads = 300
 	recallBlank    = 975
 	recallKnowing  = 980
 )

@@ -46,6 +46,9 @@ func TestSiblings(t *testing.T) {
 		{name: "geojson", body: []byte(`{"type":"Point","coordinates":[4.895168,52.370216]}`), verdict: Leak},
 		{name: "host of a canary", known: true, body: []byte(`{"domain":"k7.canary.example"}`), verdict: Leak, finds: []want{{"canary_url", "https://k7.canary.example/otter"}}},
 		{name: "name with a canary", known: true, body: []byte(`{"visits":{"https://k7.canary.example/otter":3}}`), verdict: Leak, finds: []want{{"canary_url", "https://k7.canary.example/otter"}}},
+		{name: "base64 between binary", body: join(noise(21, "h"), []byte{0}, []byte(b64([]byte(device2))), []byte{0}, noise(13, "t")), verdict: Leak, finds: all2()},
+		{name: "form between binary", body: join([]byte{0, 1, 2, 0xff, 0xfe, 0x80, 0x81}, form("gaid", gaid2, "imei", imei2), []byte{0, 0xff}), verdict: Leak, finds: []want{{"gaid", gaid2}, {"imei", imei2}}},
+		{name: "lz4 between binary", body: join(noise(21, "h"), lz4ed(device2), noise(13, "t")), verdict: Leak, finds: all2()},
 		{name: "web page", body: []byte(`<html><body><a href="https://diary.example/a">x</a></body></html>`), verdict: Clean, never: []want{{"*", "*"}}},
 	}
 	known := known2()

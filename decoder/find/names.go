@@ -63,7 +63,8 @@ func peopleOfName(name string) string {
 		return "phone"
 	case "ssid", "wifissid", "wifiname", "apname":
 		return "ssid"
-	case "model", "devicemodel", "phonemodel", "mod", "modelname", "buildmodel", "devicename", "mdl", "phonetype", "terminalmodel":
+	case "model", "devicemodel", "phonemodel", "mod", "modelname", "buildmodel", "devicename", "mdl", "phonetype", "terminalmodel",
+		"mo", "bm", "dm", "devmodel", "hwmodel", "productmodel", "mobilemodel", "devicemodelname", "hardwaremodel", "roproductmodel", "machine", "hwmachine", "terminal":
 		return "model"
 	case "url", "u", "uri", "dl", "pageurl", "currenturl", "referrer", "ref", "refr", "urlref", "dr", "referer", "page", "pagelocation",
 		"href", "documentlocation", "visitedurl", "weburl", "originurl", "link", "openurl", "landingpage", "siteurl", "docurl",
