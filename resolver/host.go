@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,7 +57,7 @@ func addresses(answers []*cache.Answer, types []uint16) ([]netip.Addr, error) {
 			failed = errors.New("the question was given up")
 		case a.Fail:
 			failed = fmt.Errorf("no upstream could tell its %s records", dns.Type(types[i]))
-			if text := edeText(a.EDE); text != "" {
+			if text := cmp.Or(a.Why, edeText(a.EDE)); text != "" {
 				failed = errors.New(text)
 			}
 		default:
