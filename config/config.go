@@ -42,8 +42,20 @@ type DNS struct {
 	TrustAnchors string   `yaml:"trust_anchors" doc:"File with the keys of the root that DNSSEC begins with (DS or DNSKEY records); empty means the ones IANA publishes."`
 	Unsigned     []string `yaml:"unsigned" doc:"Names, with all below them, that are taken as unsigned, such as one whose owner broke its signatures (RFC 7646)."`
 	Cache        int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
+	Names        Names    `yaml:"names" doc:"Names of your own home. Devices always have theirs: phone.nightlatch.internal."`
+	Forward      Forward  `yaml:"forward" doc:"Parts of the tree of names that somebody at home knows, such as fritz.box: [udp://192.168.178.1]; for the names of its addresses add 178.168.192.in-addr.arpa. What lies there may have private addresses."`
 	AllowPrivate []string `yaml:"allow_private" doc:"Names, with all below them, that may have private addresses, such as the NAS at home; anywhere else a private answer is refused (rebinding)."`
 	BlockTTL     Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
+}
+
+// Forward gives upstreams to parts of the tree of names.
+type Forward map[string][]string
+
+// Names is the section dns.names.
+type Names struct {
+	Suffix    string   `yaml:"suffix" doc:"A name of your own that devices are found below as well: home.arpa gives phone.home.arpa."`
+	Records   []string `yaml:"records" doc:"Records as in a zone file: nas.home.arpa A 192.168.1.5. Addresses get their reverse as well; *.dev.home.arpa stands for everything below."`
+	HostsFile string   `yaml:"hosts_file" doc:"File in the form of /etc/hosts with more names; relative to this one. A name without a dot is found below the suffix, too."`
 }
 
 // Lists is the section lists.

@@ -526,3 +526,32 @@ func TestEndsSoon(t *testing.T) {
 		t.Errorf("the end took %s", took)
 	}
 }
+
+// TestHomeNames: a device is found by its name, and an edit of the owner's names
+// takes effect while the gateway runs.
+func TestHomeNames(t *testing.T) {
+	h := newHouse(t)
+	p := h.connect("phone")
+	ask := func(name string) string {
+		a, err := p.Resolver().LookupNetIP(h.ctx, "ip4", name)
+		return fmt.Sprint(a, err)
+	}
+	if got := ask("phone.nightlatch.internal"); !strings.Contains(got, "10.88.0.2") {
+		t.Errorf("the phone's own name: %s", got)
+	}
+	text, err := os.ReadFile(filepath.Join(h.dir, "nightlatch.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write("nightlatch.yaml", strings.Replace(string(text), "  names:\n", "  names:\n    suffix: home.arpa\n    records: [nas.home.arpa A 192.168.1.5]\n", 1))
+	for name, want := range map[string]string{"nas.home.arpa": "192.168.1.5", "phone.home.arpa": "10.88.0.2"} {
+		if err := eventually(name, func() error {
+			if got := ask(name); !strings.Contains(got, want) {
+				return errors.New(got)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
 	"nightlatch/journal"
+	"nightlatch/resolver/local"
 )
 
 // reload takes what the files say now: lists, policy and devices. On an error
@@ -28,6 +29,10 @@ func (g *gateway) reload() error {
 	g.tellPending(next.Config)
 	next.Config = inForce(g.settings.Config, next.Config)
 	p, err := next.Policy()
+	var names *local.Names
+	if err == nil {
+		names, err = next.Names()
+	}
 	if err == nil {
 		err = g.lookFor(next)
 	}
@@ -39,6 +44,7 @@ func (g *gateway) reload() error {
 		return err
 	}
 	g.policy.Store(p)
+	g.names.Store(names)
 	g.tellReload(next)
 	g.settings = next
 	return nil
@@ -50,18 +56,21 @@ func (g *gateway) reload() error {
 func inForce(running, read *config.Config) *config.Config {
 	c := *running
 	c.Lists, c.Policy, c.Groups, c.Devices = read.Lists, read.Policy, read.Groups, read.Devices
+	c.DNS.Names = read.DNS.Names
 	return &c
 }
 
 // tellPending names the sections that wait for a new start.
 func (g *gateway) tellPending(read *config.Config) {
 	running := g.settings.Config
+	dns := read.DNS
+	dns.Names = running.DNS.Names // taken at once
 	for _, s := range []struct {
 		name          string
 		running, read any
 	}{
 		{"tunnel", running.Tunnel, read.Tunnel},
-		{"dns", running.DNS, read.DNS},
+		{"dns", running.DNS, dns},
 		{"sinkhole", running.Sinkhole, read.Sinkhole},
 		{"journal", running.Journal, read.Journal},
 		{"dashboard", running.Dashboard, read.Dashboard},

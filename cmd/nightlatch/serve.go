@@ -23,6 +23,7 @@ import (
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver"
+	"nightlatch/resolver/local"
 	"nightlatch/sinkhole"
 	"nightlatch/tunnel"
 )
@@ -40,6 +41,7 @@ type gateway struct {
 	started   time.Time
 	log       *slog.Logger
 	policy    policy.Current
+	names     local.Current // of the home
 	journal   *journal.Journal
 	canaries  *watch.Watcher // before the journal: it takes the planted values out
 	resolver  *resolver.Resolver
@@ -100,13 +102,18 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
+	names, err := s.Names()
+	if err != nil {
+		return nil, err
+	}
+	g.names.Store(names)
 	validation, anchors, err := validation(s)
 	if err != nil {
 		return nil, err
 	}
 	g.resolver, err = resolver.New(resolver.Options{
 		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
-		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
+		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
 	})
 	if err != nil {
@@ -165,7 +172,7 @@ func (g *gateway) ownerOf(list string) string {
 }
 
 // localName is where a phone finds the dashboard.
-const localName = "nightlatch.internal"
+const localName = home.LocalSuffix
 
 // localNames answers the gateway's own names: the page's, and those of canaries.
 func (g *gateway) localNames() func(string) []netip.Addr {

@@ -30,6 +30,9 @@ func (s *Settings) Watched() []string {
 	for _, dir := range []string{config.Resolve(h.Dir, cfg.Lists.Folder), h.DevicesDir(), h.CADir()} {
 		out = append(out, entries(dir)...)
 	}
+	if f := cfg.DNS.Names.HostsFile; f != "" {
+		out = append(out, config.Resolve(h.Dir, f))
+	}
 	for _, f := range cfg.Lists.Files {
 		out = append(out, config.Resolve(h.Dir, f.Path))
 	}
