@@ -83,6 +83,8 @@ func lineFormat(raw []byte) Format {
 	}
 	words := strings.Fields(line)
 	switch {
+	case len(words) == 0: // blanks of other kinds: a form feed, U+00A0
+		return ""
 	case zoneSign(words):
 		return RPZ
 	case len(words) > 1 && isAddr(words[0]):
