@@ -69,6 +69,10 @@ func rowOfQuery(q journal.StoredQuery) row {
 	case q.Verdict.Action.Stops():
 	case q.Verdict.Action == policy.Rewrite:
 		r.Outcome, r.Tone = "answered by a rule", "pass"
+	case q.Verdict.Reason == policy.ReasonPaused:
+		r.Outcome, r.Tone = "let through in a pause", "pass"
+	case q.Verdict.Action == policy.Observe && q.RCode == "NOERROR":
+		r.Outcome, r.Tone = "answered, and observed", "pass"
 	case q.RCode == "NXDOMAIN":
 		r.Outcome, r.Tone = "no such name", "pass"
 	case q.RCode != "" && q.RCode != "NOERROR":

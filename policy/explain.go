@@ -15,7 +15,7 @@ type Explanation struct {
 	Verdict Verdict           // what Name gives
 	Heard   []blocklists.Rule // what each list the device follows says, one rule a list: the one that decides first, then in the order of the lists
 	Unheard []blocklists.Rule // what the other lists would say
-	Pauses  []Pause           // those that cover the name, the first to end first
+	Pauses  []Pause           // those that cover the name and all lists, or one that speaks; the first to end first
 	Hours   []Hours           // the schedules in force, and when they end
 }
 
@@ -29,11 +29,6 @@ func (p *Policy) Explain(d Device, qname string, qtype uint16, now time.Time) Ex
 	w := p.of(d)
 	s := p.at(w, now)
 	at := p.Standing(d, now)
-	for _, pause := range at.Pauses {
-		if covers(pause.Name, e.Name) {
-			e.Pauses = append(e.Pauses, pause)
-		}
-	}
 	for _, h := range at.Schedules {
 		if h.Active {
 			e.Hours = append(e.Hours, h)
@@ -52,6 +47,12 @@ func (p *Policy) Explain(d Device, qname string, qtype uint16, now time.Time) Ex
 			e.Heard = append(e.Heard, rule)
 		}
 		asked[l.Name] = true
+	}
+	for _, pause := range at.Pauses {
+		concerns := func(r blocklists.Rule) bool { return r.List == pause.List }
+		if covers(pause.Name, e.Name) && (pause.List == "" || slices.ContainsFunc(e.Heard, concerns)) {
+			e.Pauses = append(e.Pauses, pause)
+		}
 	}
 	return e
 }
