@@ -48,6 +48,12 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 	}
 	if kind := media(data); kind != "" {
 		p.flag(kind)
+		if data[0] == 0xff { // JPEG: what the camera noted is no picture
+			step := at.Begin("exif")
+			if end := walk.Exif(data, step, p.leaf); end.Leaves > 0 {
+				p.keep(step, data[:min(len(data), 64<<10)])
+			}
+		}
 		return true
 	}
 	return false

@@ -1,6 +1,7 @@
 package decoder
 
 import (
+	"bytes"
 	"strings"
 
 	"nightlatch/decoder/codec"
@@ -133,7 +134,7 @@ func (p *peel) vendorSecret(b blob) {
 func (p *peel) strange(b blob) {
 	body := origin(b) == "body" && b.at.Depth == p.depth()
 	switch {
-	case b.text != nil && uneven(b.text):
+	case b.text != nil && uneven(b.text) && !hollow(b.data):
 		p.flag("unknown-encoding")
 		p.opaque = p.opaque || !p.opened
 	case b.text == nil && codec.RepeatedBlocks(b.data) >= 25 && varied(b.data):
@@ -143,6 +144,10 @@ func (p *peel) strange(b blob) {
 		p.flag("high-entropy")
 	}
 }
+
+// hollow reports data with many zero bytes: numbers and lengths of a binary form
+// in the usual alphabet, which another alphabet would scatter.
+func hollow(data []byte) bool { return bytes.Count(data, []byte{0})*20 > len(data) }
 
 // varied reports that a block of a cipher could begin data: nearly all of its
 // 16 bytes differ.

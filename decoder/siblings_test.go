@@ -3,6 +3,7 @@ package decoder
 import (
 	"bytes"
 	"compress/zlib"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -49,6 +50,8 @@ func TestSiblings(t *testing.T) {
 		{name: "base64 between binary", body: join(noise(21, "h"), []byte{0}, []byte(b64([]byte(device2))), []byte{0}, noise(13, "t")), verdict: Leak, finds: all2()},
 		{name: "form between binary", body: join([]byte{0, 1, 2, 0xff, 0xfe, 0x80, 0x81}, form("gaid", gaid2, "imei", imei2), []byte{0, 0xff}), verdict: Leak, finds: []want{{"gaid", gaid2}, {"imei", imei2}}},
 		{name: "lz4 between binary", body: join(noise(21, "h"), lz4ed(device2), noise(13, "t")), verdict: Leak, finds: all2()},
+		{name: "photo with a place", headers: "Content-Type: image/jpeg\r\n", body: photo(), verdict: Leak, flags: []string{"image"}, finds: []want{{"location", "52.370217"}, {"location", "-4.895167"}, {"model", "XQ-54"}}},
+		{name: "photo in json", body: []byte(`{"avatar":"` + b64(photo()) + `"}`), verdict: Leak, flags: []string{"image"}, finds: []want{{"location", "52.370217"}}},
 		{name: "web page", body: []byte(`<html><body><a href="https://diary.example/a">x</a></body></html>`), verdict: Clean, never: []want{{"*", "*"}}},
 	}
 	known := known2()
@@ -69,6 +72,26 @@ func TestSiblings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// photo is the beginning of a JPEG file with notes: the model and the place.
+func photo() []byte {
+	be := binary.BigEndian
+	field := func(tag, kind uint16, count, value uint32) []byte {
+		return be.AppendUint32(be.AppendUint32(be.AppendUint16(be.AppendUint16(nil, tag), kind), count), value)
+	}
+	degrees := func(v ...uint32) (out []byte) {
+		for i := range v {
+			out = be.AppendUint32(out, v[i])
+		}
+		return out
+	}
+	const model, gps, lat, lng = 38, 44, 98, 122
+	notes := join([]byte("MM\x00*\x00\x00\x00\x08\x00\x02"), field(0x0110, 2, 6, model), field(0x8825, 4, 1, gps), []byte("\x00\x00\x00\x00XQ-54\x00"),
+		[]byte{0, 4}, field(1, 2, 2, 'N'<<24), field(2, 5, 3, lat), field(3, 2, 2, 'W'<<24), field(4, 5, 3, lng), []byte{0, 0, 0, 0},
+		degrees(52, 1, 22, 1, 1278, 100), degrees(4, 1, 53, 1, 4260, 100))
+	app1 := join([]byte("Exif\x00\x00"), notes)
+	return join([]byte("\xff\xd8\xff\xe0\x00\x04ab\xff\xe1"), be.AppendUint16(nil, uint16(len(app1)+2)), app1, []byte("\xff\xda\x00\x02"), noise(900, "photo"))
 }
 
 // TestFraming sends bodies whose length or coding is told wrongly.

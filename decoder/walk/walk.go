@@ -117,7 +117,7 @@ func writePart(b *strings.Builder, p *Step, codec string, first bool) {
 
 func pointer(codec string) bool {
 	switch codec {
-	case "json", "cbor", "msgpack", "xml", "avro", "bplist":
+	case "json", "cbor", "msgpack", "xml", "avro", "bplist", "exif":
 		return true
 	}
 	return false

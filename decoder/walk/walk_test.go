@@ -114,7 +114,7 @@ func FuzzWalk(f *testing.F) {
 	f.Add(append([]byte("bplist00\xd1\x01\x02\x51a\x51b\x08\x0b\x0d\x00\x00\x00\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 15))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		for name, run := range map[string]func([]byte, *Step, Visitor) End{"json": JSON, "form": Form, "protobuf": Protobuf, "msgpack": MsgPack, "cbor": CBOR,
-			"thrift_compact": Thrift, "multipart": Multipart, "xml": XML, "jce": JCE, "bplist": BPlist,
+			"thrift_compact": Thrift, "multipart": Multipart, "xml": XML, "jce": JCE, "bplist": BPlist, "exif": Exif,
 			"avro": func(p []byte, at *Step, v Visitor) End {
 				return Avro(p, at, &codec.Budget{Inflate: 1 << 16, Work: 1 << 20}, v)
 			}} {
