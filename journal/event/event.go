@@ -51,7 +51,7 @@ type Capture struct {
 	Device      string
 	Name        string // the blocked name the device thought it spoke to
 	Dst         netip.AddrPort
-	Scheme      string // http, https, tls (no CA or refused) or tcp
+	Scheme      string // http, https, tls (no CA or refused), tcp, udp or quic (refused)
 	Method      string // HTTP only
 	Path        string // HTTP only: path and query
 	ContentType string
