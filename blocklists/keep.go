@@ -57,7 +57,7 @@ func (b *Builder) Add(l *List, mark string) error {
 
 func (b *Builder) add(l *List) {
 	n := len(b.set.lists)
-	b.set.lists = append(b.set.lists, l.bare())
+	b.set.lists = append(b.set.lists, l.Bare())
 	for len(b.w.Counts) <= n {
 		b.w.Counts = append(b.w.Counts, compiled.Counts{})
 	}
@@ -78,8 +78,8 @@ func (b *Builder) add(l *List) {
 	}
 }
 
-// bare is a list without its rules.
-func (l *List) bare() *List {
+// Bare is a list without its rules: what is said about it, and its report.
+func (l *List) Bare() *List {
 	c := *l
 	c.records, c.dead, c.from = "", nil, nil
 	return &c
@@ -139,17 +139,7 @@ func (b *Builder) Discard() {
 // was open before goes on as it was.
 func (b *Builder) Finish() (*Set, error) {
 	defer b.Discard()
-	for old, places := range b.kept {
-		err := old.table.Scan(func(r *compiled.Record) bool {
-			if n, ok := places[r.List]; ok {
-				b.rule(&record{Record: *r}, n)
-			}
-			return b.err == nil
-		})
-		if err != nil {
-			return nil, fmt.Errorf("blocklists: %w", err)
-		}
-	}
+	b.drain()
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -157,6 +147,21 @@ func (b *Builder) Finish() (*Set, error) {
 		return nil, fmt.Errorf("blocklists: %w", err)
 	}
 	return Open(b.path)
+}
+
+// drain takes the rules of lists that were opened.
+func (b *Builder) drain() {
+	for old, places := range b.kept {
+		err := old.table.Scan(func(r *compiled.Record) bool {
+			if n, ok := places[r.List]; ok {
+				b.rule(&record{Record: *r}, n)
+			}
+			return b.err == nil
+		})
+		if err != nil && b.err == nil {
+			b.err = fmt.Errorf("blocklists: %w", err)
+		}
+	}
 }
 
 // kept is what a file holds besides the rules.
@@ -198,9 +203,18 @@ func Open(path string) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("blocklists: %w", err)
 	}
+	s, err := opened(t, meta)
+	if err != nil {
+		return nil, fmt.Errorf("blocklists: %s: %w: %w", path, ErrDamaged, err)
+	}
+	return s, nil
+}
+
+// opened makes a Set of a table and what was kept besides it.
+func opened(t *compiled.Table, meta []byte) (*Set, error) {
 	var k kept
 	if err := compiled.DecodeValue(meta, &k); err != nil {
-		return nil, fmt.Errorf("blocklists: %s: %w: %w", path, ErrDamaged, err)
+		return nil, err
 	}
 	s := &Set{beside: k.Beside}
 	var infos []ListInfo
@@ -211,7 +225,7 @@ func Open(path string) (*Set, error) {
 		s.marks = append(s.marks, l.mark)
 	}
 	if err := s.sound(t); err != nil {
-		return nil, fmt.Errorf("blocklists: %s: %w: %w", path, ErrDamaged, err)
+		return nil, err
 	}
 	s.ready(t, infos)
 	return s, nil
@@ -258,6 +272,15 @@ func (s *Set) Mark(list int) string {
 		return ""
 	}
 	return s.marks[list]
+}
+
+// Mark gives what was said of a list when it was added to the Set it was opened
+// with; "" for a list that was parsed.
+func (l *List) Mark() string {
+	if l.from == nil {
+		return ""
+	}
+	return l.from.Mark(l.index)
 }
 
 // Absent tells whether an error of Open says that there is no file.

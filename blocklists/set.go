@@ -53,6 +53,7 @@ func Compile(lists ...*List) *Set {
 		b.add(l)
 		b.set.lists[len(b.set.lists)-1] = l
 	}
+	b.drain()
 	t, err := b.w.Memory()
 	if err != nil { // of one who writes to memory there is none
 		t, _ = compiled.NewWriter(nil).Memory()

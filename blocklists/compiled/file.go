@@ -161,7 +161,7 @@ func Open(path string) (*Table, []byte, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("compiled: %s: %w", path, err)
 	}
-	t, meta, err := parse(data)
+	t, meta, err := Parse(data)
 	if err != nil {
 		if release != nil {
 			release(data)
@@ -174,8 +174,9 @@ func Open(path string) (*Table, []byte, error) {
 	return t, meta, nil
 }
 
-// parse checks all of a file but its blocks.
-func parse(data []byte) (*Table, []byte, error) {
+// Parse is Open for a file that is in memory; data must not change after it. All
+// but the blocks is checked at once.
+func Parse(data []byte) (*Table, []byte, error) {
 	var h head
 	n := binary.Size(&h)
 	if len(data) < headSize || string(data[:len(magic)]) != magic {
