@@ -39,6 +39,8 @@ func (p *peel) container(data []byte, at *walk.Step, whole bool) bool {
 		}
 		p.keep(step, data)
 		return true
+	case string(data[:4]) == "PK\x03\x04":
+		return p.zip(data, at)
 	case isTLS(data):
 		p.flag("tls")
 		if name := sni(data); name != "" {

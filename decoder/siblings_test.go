@@ -1,10 +1,12 @@
 package decoder
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/zlib"
 	"encoding/binary"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -52,6 +54,8 @@ func TestSiblings(t *testing.T) {
 		{name: "lz4 between binary", body: join(noise(21, "h"), lz4ed(device2), noise(13, "t")), verdict: Leak, finds: all2()},
 		{name: "photo with a place", headers: "Content-Type: image/jpeg\r\n", body: photo(), verdict: Leak, flags: []string{"image"}, finds: []want{{"location", "52.370217"}, {"location", "-4.895167"}, {"model", "XQ-54"}}},
 		{name: "photo in json", body: []byte(`{"avatar":"` + b64(photo()) + `"}`), verdict: Leak, flags: []string{"image"}, finds: []want{{"location", "52.370217"}}},
+		{name: "archive", headers: "Content-Type: application/zip\r\n", body: archive(t), verdict: Leak, finds: all2()},
+		{name: "archive in base64", body: []byte("log=" + url.QueryEscape(b64(archive(t)))), verdict: Leak, finds: all2()},
 		{name: "web page", body: []byte(`<html><body><a href="https://diary.example/a">x</a></body></html>`), verdict: Clean, never: []want{{"*", "*"}}},
 	}
 	known := known2()
@@ -92,6 +96,27 @@ func photo() []byte {
 		degrees(52, 1, 22, 1, 1278, 100), degrees(4, 1, 53, 1, 4260, 100))
 	app1 := join([]byte("Exif\x00\x00"), notes)
 	return join([]byte("\xff\xd8\xff\xe0\x00\x04ab\xff\xe1"), be.AppendUint16(nil, uint16(len(app1)+2)), app1, []byte("\xff\xda\x00\x02"), noise(900, "photo"))
+}
+
+// archive is a ZIP file as the standard library writes it.
+func archive(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, f := range []struct {
+		name, text string
+		method     uint16
+	}{{"readme.txt", "logs of today", zip.Deflate}, {"app/log.json", device2, zip.Deflate}, {"stored.txt", "nothing here", zip.Store}} {
+		e, err := w.CreateHeader(&zip.FileHeader{Name: f.name, Method: f.method})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = e.Write([]byte(f.text))
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
 }
 
 // TestFraming sends bodies whose length or coding is told wrongly.

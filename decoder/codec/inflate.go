@@ -42,10 +42,10 @@ func IsZlib(p []byte) bool {
 
 // IsContainer reports that p begins with a magic number of more than one byte
 // that announces a stream or a file we open: gzip, zlib, zstd, LZ4 and Snappy
-// frames, Avro, a binary property list.
+// frames, Avro, a binary property list, ZIP.
 func IsContainer(p []byte) bool {
 	return IsGzip(p) || len(p) > 16 && IsZlib(p) || IsZstd(p) || IsLZ4(p) || IsSnappyFramed(p) ||
-		bytes.HasPrefix(p, []byte("Obj\x01")) || bytes.HasPrefix(p, []byte("bplist00"))
+		bytes.HasPrefix(p, []byte("Obj\x01")) || bytes.HasPrefix(p, []byte("bplist00")) || bytes.HasPrefix(p, []byte("PK\x03\x04"))
 }
 
 // IsZstd reports the magic number of RFC 8878 §3.1.1.
