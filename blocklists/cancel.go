@@ -46,18 +46,10 @@ func (l *List) cancelled(by map[string]struct{}) map[int]struct{} {
 func TakeBack(lists ...*List) []*List {
 	out := slices.Clone(lists)
 	for i, l := range lists {
-		if l.Report.Format != Adblock || l.from != nil {
+		if l.from != nil {
 			continue
 		}
-		by := map[string]struct{}{}
-		for j, other := range lists {
-			if i == j || l.Overlay && !other.Overlay || l.Own && !other.Own {
-				continue
-			}
-			for _, key := range other.Cancels {
-				by[key] = struct{}{}
-			}
-		}
+		by := cancelsOf(lists, i)
 		if len(by) == 0 {
 			continue
 		}
@@ -69,4 +61,22 @@ func TakeBack(lists ...*List) []*List {
 		}
 	}
 	return out
+}
+
+// cancelsOf gives what other lists take back of one.
+func cancelsOf(lists []*List, i int) map[string]struct{} {
+	by := map[string]struct{}{}
+	l := lists[i]
+	if l.Report.Format != Adblock {
+		return by
+	}
+	for j, other := range lists {
+		if i == j || l.Overlay && !other.Overlay || l.Own && !other.Own {
+			continue
+		}
+		for _, key := range other.Cancels {
+			by[key] = struct{}{}
+		}
+	}
+	return by
 }

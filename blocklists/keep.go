@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"nightlatch/blocklists/compiled"
+	"nightlatch/blocklists/syntax"
 )
 
 // ErrDamaged is in the chain of an error about a compiled file that is not what
@@ -71,11 +73,52 @@ func (b *Builder) add(l *List) {
 		b.kept[l.from] = map[int]int{}
 	}
 	b.kept[l.from][l.index] = n
-	for i := range l.from.beside.Rare {
-		if r := l.from.beside.Rare[i]; r.List == l.index {
+	gone := 0
+	for _, r := range slices.Concat(l.from.beside.Rare, l.from.beside.Gone) {
+		if r.List == l.index {
 			b.rule(&record{Record: r}, n)
 		}
 	}
+	for _, r := range l.from.beside.Gone {
+		if r.List == l.index {
+			gone++
+		}
+	}
+	b.cancelled(n, -gone)
+}
+
+// cancelled counts rules of a list that others take back.
+func (b *Builder) cancelled(list, n int) {
+	l := b.set.lists[list]
+	l.count -= n
+	l.Report.Cancelled += n
+}
+
+// takeBack leaves out what the lists take back of one another, as TakeBack does.
+// It is kept apart, for the next time may be without the list that did it.
+func (b *Builder) takeBack() {
+	by := make([]map[string]struct{}, len(b.set.lists))
+	b.w.Suspect = map[int]bool{}
+	for i := range b.set.lists {
+		if by[i] = cancelsOf(b.set.lists, i); len(by[i]) > 0 {
+			b.w.Suspect[i] = true
+		}
+	}
+	b.w.Gone = func(r *compiled.Record) bool {
+		if _, ok := by[r.List][syntax.CancelKey(r.Text)]; !ok {
+			return false
+		}
+		b.set.beside.Gone = append(b.set.beside.Gone, *r)
+		b.cancelled(r.List, 1)
+		return true
+	}
+	b.set.beside.Rare = slices.DeleteFunc(b.set.beside.Rare, func(r compiled.Record) bool {
+		gone := b.w.Suspect[r.List] && b.w.Gone(&r)
+		if gone {
+			b.w.Counts[r.List].Rules--
+		}
+		return gone
+	})
 }
 
 // Bare is a list without its rules: what is said about it, and its report.
@@ -143,6 +186,7 @@ func (b *Builder) Finish() (*Set, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
+	b.takeBack()
 	if err := b.w.WriteFile(b.path, b.meta); err != nil {
 		return nil, fmt.Errorf("blocklists: %w", err)
 	}

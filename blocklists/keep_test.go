@@ -358,3 +358,30 @@ func TestRulesOutliveTheSet(t *testing.T) {
 		}
 	}
 }
+
+// TestTakenBackIsKept: what a list takes back of another is out of the compiled
+// form, and comes again when that list goes.
+func TestTakenBackIsKept(t *testing.T) {
+	long := "||long.example^$denyallow=" + strings.Repeat("aa.long.example|", 5) + "b.long.example"
+	a := parseText(t, Source{Name: "a", Format: Adblock}, "||x.example^\n||y.example^\n"+long+"\n/^re[0-9]+x/\n")
+	b := parseText(t, Source{Name: "b", Format: Adblock}, "||x.example^$badfilter\n"+long+",badfilter\n/^re[0-9]+x/$badfilter\n||z.example^\n")
+	check := func(what string, s *Set, rules, cancelled int, want map[string]bool) {
+		t.Helper()
+		for name, blocked := range want {
+			if _, ok := s.Match(name, Selection{}); ok != blocked {
+				t.Errorf("%s: %s: %v", what, name, ok)
+			}
+		}
+		if i := s.Lists()[0]; i.Rules != rules || i.Report.Cancelled != cancelled {
+			t.Errorf("%s: %+v", what, i)
+		}
+	}
+	less := map[string]bool{"x.example": false, "long.example": false, "re1x.example": false, "y.example": true, "z.example": true}
+	all := map[string]bool{"x.example": true, "long.example": true, "re1x.example": true, "y.example": true, "z.example": false}
+	both := build(t, a, b)
+	check("both", both, 1, 3, less)
+	check("both again", build(t, both.Opened()...), 1, 3, less)
+	check("both in memory", Compile(both.Opened()...), 1, 3, less)
+	check("one", build(t, both.Opened()[0]), 4, 0, all)
+	check("one in memory", Compile(both.Opened()[0]), 4, 0, all)
+}

@@ -31,6 +31,7 @@ type Set struct {
 type beside struct {
 	Bits4, Bits6 []uint8           // lengths of the prefixes that occur, the longest first
 	Rare         []compiled.Record // rules that no key finds: patterns, and rules about who asks
+	Gone         []compiled.Record // rules that a list beside theirs takes back
 }
 
 // ListInfo says what a Set took from a list.
@@ -51,9 +52,12 @@ func Compile(lists ...*List) *Set {
 	b := newBuilder(nil)
 	for _, l := range TakeBack(lists...) {
 		b.add(l)
-		b.set.lists[len(b.set.lists)-1] = l
+		if l.from == nil {
+			b.set.lists[len(b.set.lists)-1] = l
+		}
 	}
 	b.drain()
+	b.takeBack()
 	t, err := b.w.Memory()
 	if err != nil { // of one who writes to memory there is none
 		t, _ = compiled.NewWriter(nil).Memory()

@@ -37,7 +37,12 @@ type Writer struct {
 	// of the two are not known then.
 	Same func(a, b *Record) bool
 
-	Counts []Counts // by list; complete after Finish
+	// Gone takes a rule that is to be left out, with its text, and says so. It is
+	// asked about the lists of Suspect alone, for to bring the texts back costs time.
+	Gone    func(r *Record) bool
+	Suspect map[int]bool
+
+	Counts []Counts // by list; complete when the table is
 
 	seed    uint64
 	classes []class
@@ -303,12 +308,47 @@ func (l *layout) keep(dst, own []item) []item {
 			c.Duplicates++
 		case same >= MaxSame:
 			c.Crowded++
+		case l.w.Suspect[int(it.list)] && l.w.gone(it):
 		default:
 			c.Rules++
 			dst = append(dst, *it)
 		}
 	}
 	return dst
+}
+
+// gone asks whether a rule is to be left out.
+func (w *Writer) gone(it *item) bool {
+	var r Record
+	at, size, ok := r.read(it.rec, w.classes)
+	if ok && size > 0 {
+		r.Text = string(w.textBack(at, size))
+	}
+	r.Key, r.Text = strings.Clone(r.Key), strings.Clone(r.Text) // the buffer is used again
+	return ok && w.Gone(&r)
+}
+
+// textBack reads a text that was put aside.
+func (w *Writer) textBack(at uint64, size int) []byte {
+	b, pos := make([]byte, 0, size), int64(0)
+	take := func(from int64, n int, read func([]byte, int64)) {
+		lo, hi := max(int64(at)+int64(len(b)), from), min(int64(at)+int64(size), from+int64(n))
+		if lo < hi {
+			b = b[:len(b)+int(hi-lo)]
+			read(b[len(b)-int(hi-lo):], lo-from)
+		}
+	}
+	for _, s := range w.texts.part.put {
+		take(pos, s.size, func(dst []byte, off int64) {
+			if _, err := w.file.ReadAt(dst, s.at+off); err != nil {
+				w.err = fmt.Errorf("compiled: %w", err)
+			}
+		})
+		pos += int64(s.size)
+	}
+	held := w.texts.part.held
+	take(pos, len(held), func(dst []byte, off int64) { copy(dst, held[off:]) })
+	return b
 }
 
 // kept counts the rules of the list and key of it, and says whether one asks for
