@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
@@ -169,5 +170,28 @@ func TestStanding(t *testing.T) {
 	e := p.Explain(Device{Name: "child"}, "shop.ads.example", 1, at(15, 0))
 	if len(e.Pauses) != 1 || e.Pauses[0].List != "ads" || len(e.Hours) != 1 || e.Verdict.Reason != ReasonPaused || e.Heard[0].List != "ads" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestPlainIsName: the short way and the long way to a verdict end at the same.
+func TestPlainIsName(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 6))
+	short := 0
+	for range 300 {
+		w := makeWorld(t, rnd)
+		for range 40 {
+			q := makeQuestion(rnd)
+			d := Device{Name: q.device}
+			got := w.policy.Name(d, q.name, q.qtype, q.now)
+			if want, _ := w.policy.name(&d, q.name, q.qtype, q.now); got != want {
+				t.Fatalf("%+v: %+v, want %+v", q, got, want)
+			}
+			if of := w.policy.of(d); of.plain && w.policy.at(of, q.now).lifted == nil {
+				short++
+			}
+		}
+	}
+	if short < 1000 {
+		t.Errorf("only %d went the short way", short)
 	}
 }

@@ -21,8 +21,19 @@ import (
 //
 // Name does not allocate for ASCII names where no rule of AdGuard's $dnsrewrite
 // speaks, but for the first question after a schedule or a pause began or ended.
-func (p *Policy) Name(d Device, qname string, qtype uint16, now time.Time) Verdict {
-	v, _ := p.name(&d, qname, qtype, now)
+func (p *Policy) Name(d Device, qname string, qtype uint16, now time.Time) (v Verdict) {
+	w := p.of(d)
+	s := p.at(w, now)
+	if !w.plain || s.all != "" || s.lifted != nil {
+		v, _ = p.name(&d, qname, qtype, now)
+		return v
+	}
+	// Nearly every question ends here: a verdict is large, and this way it is written
+	// once. TestPlainIsName holds this to name.
+	var ok bool
+	if v.Rule, ok = p.set.Ask(query(w, &d, qname, qtype, now), s.in); ok {
+		p.judge(w, s, &v)
+	}
 	return v
 }
 
@@ -132,11 +143,16 @@ func (p *Policy) verdict(w *wishes, s *state, h *heard) Verdict {
 	case h.paused:
 		return Verdict{Rule: h.rule, Reason: ReasonPaused}
 	}
-	v := Verdict{Action: p.action(w, s, &h.rule), Rule: h.rule}
-	if v.Action == Deny {
+	v := Verdict{Rule: h.rule}
+	p.judge(w, s, &v)
+	return v
+}
+
+// judge says what the rule of a verdict does.
+func (p *Policy) judge(w *wishes, s *state, v *Verdict) {
+	if v.Action = p.action(w, s, &v.Rule); v.Action == Deny {
 		v.Reply = reply(w, &v.Rule)
 	}
-	return v
 }
 
 // reply says how a denied name is answered: as the rule says, else its list,

@@ -21,6 +21,7 @@ type wishes struct {
 	pauses []Pause  // those for this device
 	still  *state   // without schedules and pauses
 	safe   *blocklists.Selection
+	plain  bool // there are no wishes but about what lists say
 
 	// last is the state at the moment of the last question, so that the next one,
 	// which is nearly always about the same stretch of time, needs not find it again.
@@ -69,6 +70,7 @@ func (p *Policy) wishes(device string, r Rules, pauses []Pause) (*wishes, error)
 	if in, ok := p.safe[w.SafeSearch]; ok {
 		w.safe = &in
 	}
+	w.plain = w.safe == nil && len(w.RefuseTypes) == 0
 	w.still = &state{from: math.MinInt64, until: schedule.Never, lists: w.always, in: p.pick(w.always), action: w.Action}
 	return w, nil
 }
