@@ -108,12 +108,9 @@ func TestLeakingBrowser(t *testing.T) {
 	sum := md5.Sum([]byte(c.URL))
 	send(h, p, "http://tracking.miui.com/t", "application/json", fmt.Sprintf(`{"p":{"h":"%s"}}`, hex.EncodeToString(sum[:])))
 	h.blocked(p, c.Token+".data.mistat.intl.xiaomi.com")
-	await(h, "the two captures", func(n journal.Notice) bool {
-		return strings.Contains(n.Text, "canary #1 came back in what was meant for tracking.miui.com")
-	})
-	await(h, "the name", func(n journal.Notice) bool {
-		return strings.Contains(n.Text, "canary #1 came back in a name that was asked for: (canary #1).data.mistat.intl.xiaomi.com")
-	})
+	h.noticed("canary #1 came back in what was meant for sa.api.intl.miui.com", "form -> base64 -> gzip -> json")
+	h.noticed("canary #1 came back in what was meant for tracking.miui.com")
+	h.noticed("canary #1 came back in a name that was asked for: (canary #1).data.mistat.intl.xiaomi.com")
 
 	r := showCanary(h)
 	if r.Verdict != "came back" || len(r.Opened) != 1 {

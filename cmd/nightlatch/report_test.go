@@ -98,3 +98,26 @@ func TestReportOfStory(t *testing.T) {
 		t.Errorf("mode %v, %v", st.Mode(), err)
 	}
 }
+
+// TestReportResolves: only --resolve asks the upstreams where a stopped server is.
+func TestReportResolves(t *testing.T) {
+	h := newHouse(t, func(dir string) {
+		if err := os.WriteFile(filepath.Join(dir, "blocklists", "mine.yaml"), []byte("name: mine\nrules:\n  - "+site+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	p := h.connect("phone")
+	if !h.blocked(p, site) || !h.blocked(p, "tracking.miui.com") {
+		t.Fatal("not stopped")
+	}
+	if err := h.journal.Flush(context.WithoutCancel(h.ctx)); err != nil {
+		t.Fatal(err)
+	}
+	for _, flags := range [][]string{nil, {"--resolve"}} {
+		var out, errs bytes.Buffer
+		args := append([]string{"report", "phone", "--home", h.dir, "--json"}, flags...)
+		if code := run(args, nil, &out, &errs); code != exitOK || strings.Contains(out.String(), siteAddr) != (flags != nil) {
+			t.Errorf("%v: exit code %d: %s%s", flags, code, errs.String(), out.String())
+		}
+	}
+}

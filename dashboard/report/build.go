@@ -256,6 +256,30 @@ func (b *Builder) Notice(n journal.StoredNotice) {
 	b.r.Integrity.Losses = append(b.r.Integrity.Losses, Loss{n.Time.UTC(), n.Room, n.Text})
 }
 
+// Unlocated names the stopped servers whose addresses are not known, those that
+// would have received most first, at most n.
+func (b *Builder) Unlocated(n int) []string {
+	var out []string
+	for _, s := range b.servers(b.stopped) {
+		if !s.Literal && len(s.Places) == 0 && len(out) < n {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// Located adds the addresses that a stopped server has now.
+func (b *Builder) Located(name string, addrs []netip.Addr) {
+	s := b.stopped[name]
+	if s == nil {
+		return
+	}
+	for _, a := range addrs {
+		s.place(a.Unmap(), b.o)
+		s.Resolved = true
+	}
+}
+
 // Oldest says when the journal's oldest event of any device happened.
 func (b *Builder) Oldest(t time.Time) { b.r.Integrity.Oldest = t.UTC() }
 

@@ -85,6 +85,7 @@ type Server struct {
 	Values      []Value   `json:"values,omitempty"`
 	MoreValues  int       `json:"more_values,omitempty"` // left out
 	Places      []Place   `json:"places,omitempty"`
+	Resolved    bool      `json:"resolved,omitempty"` // Places are those of the time of this report
 }
 
 // Place is an address of a server and where it is said to be.

@@ -135,6 +135,23 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// TestLocated: a stopped server that is asked for now is placed, and the page
+// says when that was.
+func TestLocated(t *testing.T) {
+	b := week(about())
+	if names := b.Unlocated(5); !slices.Equal(names, []string{"tracking.miui.com"}) {
+		t.Errorf("not located: %v", names)
+	}
+	b.Located("tracking.miui.com", []netip.Addr{netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("203.0.113.10")})
+	b.Located("unknown.example", []netip.Addr{netip.MustParseAddr("203.0.113.10")})
+	if names := b.Unlocated(5); len(names) != 0 {
+		t.Errorf("not located: %v", names)
+	}
+	if text := page(t, b.Report()); !strings.Contains(text, "Location when this was written: Singapore, Alibaba (AS45102).") {
+		t.Error("the page does not say it")
+	}
+}
+
 // TestPage: a person finds the facts on the page, and the page needs nothing else.
 func TestPage(t *testing.T) {
 	text := page(t, week(about()).Report())

@@ -30,12 +30,14 @@ type options struct {
 	since, until, out string
 	json              bool
 	geo               []string
+	resolve           bool
 	version           string
+	roots             Roots
 }
 
 // Command is nightlatch report; version is the program's.
-func Command(a *cli.App, version string) *cobra.Command {
-	o := options{version: version}
+func Command(a *cli.App, version string, roots Roots) *cobra.Command {
+	o := options{version: version, roots: roots}
 	c := &cobra.Command{
 		Use:   "report DEVICE",
 		Short: "Write down what a device told others, to keep or to hand on",
@@ -46,8 +48,9 @@ be printed, mailed, or handed to a data-protection authority. --json writes the
 same for programs.
 
 Where servers stand is looked up in databases that you have, in the mmdb format
-(GeoLite2, DB-IP and others), named with --geo. Nothing is asked of the
-internet.
+(GeoLite2, DB-IP and others), named with --geo. The address of a stopped server
+is not known, for nobody asked for it: --resolve asks the upstreams of
+nightlatch.yaml. Without it, nothing is asked of the internet.
 
 TIME is like 2026-11-22, 2026-11-22T10:00, or a while ago: 7d, 2h.`,
 		Example: `  nightlatch report phone --out report.html
@@ -79,6 +82,7 @@ TIME is like 2026-11-22, 2026-11-22T10:00, or a while ago: 7d, 2h.`,
 	fl.StringVar(&o.until, "until", "", "up to this moment (default: now)")
 	fl.StringVar(&o.out, "out", "", "write to this file, which must not be there yet; - is standard output (default: DEVICE-report-DATE.html)")
 	fl.BoolVar(&o.json, "json", false, "write JSON instead, to standard output unless --out names a file")
+	fl.BoolVar(&o.resolve, "resolve", false, "ask the upstreams for the addresses of stopped servers, so that --geo can place them")
 	fl.StringArrayVar(&o.geo, "geo", nil, "a database of countries or networks in the mmdb format; may be given again")
 	return c
 }
@@ -108,6 +112,11 @@ func (o *options) run(ctx context.Context, a *cli.App, device string, since, unt
 	b := report.New(o.about(s, places, device, since, until, now))
 	if err := gather(ctx, j, b, journal.Filter{Device: device, Since: since, Until: until}); err != nil {
 		return err
+	}
+	if o.resolve {
+		if err := locate(ctx, s, o.roots, b); err != nil {
+			return err
+		}
 	}
 	r := b.Report()
 	var text bytes.Buffer
