@@ -37,6 +37,9 @@ func (g *gateway) reload() error {
 		err = g.lookFor(next)
 	}
 	if err == nil {
+		err = g.sinkWith(next)
+	}
+	if err == nil {
 		err = g.tunnel.SetPeers(peers(next))
 	}
 	if err != nil {

@@ -49,7 +49,6 @@ type gateway struct {
 	tunnel    *tunnel.Tunnel
 	dashboard *dashboard.Dashboard
 	token     string
-	https     bool             // sunk HTTPS is read with the owner's CA
 	notices   []journal.Notice // told when the journal runs
 
 	mu       sync.Mutex // guards what a reload replaces
@@ -77,17 +76,12 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		}
 	}()
 
-	ca, err := loadCA(s)
-	if err != nil {
-		return nil, err
-	}
-	g.https = ca != nil
 	guard, err := blocklists.NeverBlock() // its hosts break when they are intercepted, even where an owner sinks them
 	if err != nil {
 		return nil, err
 	}
 	g.sinkhole, err = sinkhole.New(sinkhole.Options{
-		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, CA: ca, Exempt: guard.Protects,
+		Prefix4: cfg.Sinkhole.Network4, Prefix6: cfg.Sinkhole.Network6, Exempt: guard.Protects,
 		Recorder: g.canaries, KeepSamples: cfg.Sinkhole.KeepSamples, Log: log,
 	})
 	if err != nil {
@@ -95,6 +89,9 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	}
 
 	if err := g.lookFor(s); err != nil {
+		return nil, err
+	}
+	if err := g.sinkWith(s); err != nil {
 		return nil, err
 	}
 
@@ -128,6 +125,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		Peers:        peers(s), Policy: &g.policy, Recorder: g.canaries, Log: log,
 		Handlers: tunnel.Handlers{
 			DNS: g.resolver.ServeDNS, DNSNow: g.resolver.ServeNow, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
+			SinkPacket: g.sinkhole.ServePacket, Observe: g.sinkhole.Observe,
 			Dial: w.dial, ListenPacket: w.listenPacket,
 		},
 	})

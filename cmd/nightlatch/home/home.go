@@ -35,6 +35,9 @@ func (h Home) Socket() string { return h.Path("control.sock") }
 // CADir holds the owner's certificate authority, if there is one.
 func (h Home) CADir() string { return h.Path("ca") }
 
+// RepliesDir holds the owner's replies in place of blocked servers, if any.
+func (h Home) RepliesDir() string { return h.Path("replies") }
+
 // FirstDevice is the name of the device that the first start makes.
 const FirstDevice = "phone"
 
