@@ -62,7 +62,7 @@ and no network.`,
 			}
 			r := d.Decode(raw)
 			if asJSON {
-				return printDecodedJSON(a.Stdout, r)
+				return printDecodedJSON(a.Stdout, r, all)
 			}
 			return printDecoded(a.Stdout, r, chain != "", all)
 		},
@@ -105,8 +105,14 @@ type decoded struct {
 	Findings []decoder.Finding `json:"findings"`
 }
 
-func printDecodedJSON(w io.Writer, r decoder.Result) error {
-	return json.NewEncoder(w).Encode(decoded{r.Verdict, r.Vendor, append([]string{}, r.Flags...), append([]decoder.Finding{}, r.Findings...)})
+func printDecodedJSON(w io.Writer, r decoder.Result, all bool) error {
+	return json.NewEncoder(w).Encode(decoded{r.Verdict, r.Vendor, append([]string{}, r.Flags...), append([]decoder.Finding{}, shown(r, all)...)})
+}
+
+// shown gives the findings without those that are only possible, which are for
+// who asks for them.
+func shown(r decoder.Result, all bool) []decoder.Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f decoder.Finding) bool { return !all && f.Confidence == decoder.Possible })
 }
 
 // printDecoded prints a result for a person: the chains, and what was found at
@@ -123,7 +129,7 @@ func printDecoded(w io.Writer, r decoder.Result, paths, all bool) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	shown := slices.DeleteFunc(slices.Clone(r.Findings), func(f decoder.Finding) bool { return !all && f.Confidence == decoder.Possible })
+	shown := shown(r, all)
 	if len(shown) > 0 {
 		fmt.Fprintln(w)
 	}
