@@ -3,7 +3,6 @@ package blocklists
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -326,6 +325,3 @@ func (l *List) Mark() string {
 	}
 	return l.from.Mark(l.index)
 }
-
-// Absent tells whether an error of Open says that there is no file.
-func Absent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
