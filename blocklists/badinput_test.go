@@ -49,6 +49,9 @@ func bomb(t *testing.T, text string, size int) io.Reader {
 // TestBombs: what is larger than it looks is refused with one line, and takes
 // little memory until then.
 func TestBombs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("gigabytes")
+	}
 	line := strings.Repeat("a", 1<<20)
 	for name, c := range map[string]struct {
 		in   io.Reader
