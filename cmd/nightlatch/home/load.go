@@ -1,6 +1,7 @@
 package home
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -104,8 +105,16 @@ func (h Home) loadKnown(cfg *config.Config) (map[string][]string, error) {
 // Lists is every list of a home that could be read, and what could not.
 type Lists struct {
 	All    []*blocklists.List
+	Set    *blocklists.Set   // all of them, compiled
 	Paths  map[string]string // list name -> file; absent for built-in ones
 	Broken []Broken
+
+	// Unkept says why the compiled lists were made anew or are not on the disk, when
+	// that is something to tell: the file was damaged, or cannot be written. The
+	// lists are in force all the same.
+	Unkept error
+
+	parts *assembly
 }
 
 // Broken is a list that could not be read. Err is one line: file, line,
@@ -124,27 +133,49 @@ func (s *Lists) names() []string {
 }
 
 // loadLists reads the built-in lists, the owner's folder and the files of the
-// config. A list that cannot be read keeps its last good version from old, if
-// there is one.
+// config, as far as they have changed since they were compiled. A list that cannot
+// be read keeps its last good version from old, or from the last time it was
+// compiled, if there is one.
 func loadLists(cfg *config.Config, dir string, old *Lists) (Lists, error) {
-	set := Lists{Paths: map[string]string{}}
+	path := filepath.Join(dir, compiledFile)
+	var before *blocklists.Set
+	var unkept error
+	if old != nil && old.Set != nil && old.Set.Opened() != nil && old.Set.Damaged() == nil {
+		before = old.Set
+	} else {
+		before, unkept = prior(path)
+	}
+	set, err := gather(cfg, dir, old, &assembly{path: path, maker: maker(), prior: before})
+	if err == nil || set.parts.build == nil && set.parts.err == nil {
+		set.Unkept = cmp.Or(set.Unkept, unkept)
+		return set, err
+	}
+	kept := err
+	set, err = gather(cfg, dir, old, &assembly{}) // without the disk
+	set.Unkept = kept
+	return set, err
+}
+
+// gather puts the lists together.
+func gather(cfg *config.Config, dir string, old *Lists, parts *assembly) (Lists, error) {
+	set := Lists{Paths: map[string]string{}, parts: parts}
 	builtin, err := builtinNames(cfg.Lists.Builtin)
 	if err != nil {
 		return set, err
 	}
 	for _, name := range builtin {
-		l, err := blocklists.Builtin(name)
-		if err != nil {
+		if err := parts.read(blocklists.Source{Name: name, MayBreak: mayBreak(cfg, name)}, ""); err != nil {
 			return set, fmt.Errorf("built-in list %s: %w", name, err)
 		}
-		set.All = append(set.All, l)
 	}
 	sources, paths, err := ownLists(config.Resolve(dir, cfg.Lists.Folder))
 	if err != nil {
 		set.Broken = append(set.Broken, Broken{cfg.Lists.Folder, err})
 	}
 	for _, f := range cfg.Lists.Files {
-		sources, paths = append(sources, fileSource(f)), append(paths, config.Resolve(dir, f.Path))
+		src := fileSource(f)
+		src.MayBreak = mayBreak(cfg, f.Name)
+		sources, paths = append(sources, src), append(paths, config.Resolve(dir, f.Path))
 	}
 	for i, src := range sources {
 		set.add(src, paths[i], old)
@@ -153,24 +184,39 @@ func loadLists(cfg *config.Config, dir string, old *Lists) (Lists, error) {
 	if path := filepath.Join(dir, overlayFile); !absent(path) {
 		set.add(blocklists.Source{Name: overlayName, Format: blocklists.Native, Overlay: true}, path, old)
 	}
-	return set, nil
+	set.Set, set.All, err = parts.finish()
+	return set, err
+}
+
+// mayBreak says whether the owner takes the rules of a list that may stop
+// something people want.
+func mayBreak(cfg *config.Config, list string) bool {
+	return slices.Contains(cfg.Lists.MayBreak, list) || slices.Contains(cfg.Lists.MayBreak, "all")
 }
 
 // add reads one list file into the set.
 func (s *Lists) add(src blocklists.Source, path string, old *Lists) {
-	if slices.Contains(s.names(), src.Name) {
+	if s.has(src.Name) {
 		s.Broken = append(s.Broken, Broken{src.Name, fmt.Errorf("%s: a list called %s is read already; rename this one", path, src.Name)})
 		return
 	}
-	l, err := blocklists.ParseFile(src, path)
-	if err != nil {
+	if err := s.parts.read(src, path); err != nil {
 		s.Broken = append(s.Broken, Broken{src.Name, err})
-		if l = old.Find(src.Name); l == nil {
+		l := old.Find(src.Name)
+		if l == nil {
+			l, _ = s.parts.last(src.Name, path)
+		}
+		if l == nil {
 			return
 		}
+		s.parts.take(l, l.Mark())
 	}
-	s.All = append(s.All, l)
 	s.Paths[src.Name] = path
+}
+
+// has says whether a list of that name was read.
+func (s *Lists) has(name string) bool {
+	return slices.ContainsFunc(s.parts.lists, func(l *blocklists.List) bool { return l.Name == name })
 }
 
 // Find gives the list of that name; nil when there is none.

@@ -77,10 +77,12 @@ func (s *Lists) addSubscribed(cfg *config.Config, dir string, old *Lists) {
 	store := subscription.NewStore(filepath.Join(dir, copies), subscription.Network{})
 	for _, sub := range cfg.Lists.Subscriptions {
 		if path := store.Copy(sub.Name); !absent(path) {
-			s.add(subscribedSource(sub), path, old)
+			src := subscribedSource(sub)
+			src.MayBreak = mayBreak(cfg, sub.Name)
+			s.add(src, path, old)
 		}
-		if s.Find(sub.Name) == nil {
-			s.All = append(s.All, &blocklists.List{Name: sub.Name, Title: sub.Name, About: "not fetched yet",
+		if !s.has(sub.Name) {
+			s.parts.standIn(&blocklists.List{Name: sub.Name, Title: sub.Name, About: "not fetched yet",
 				Report: blocklists.Report{Format: blocklists.Format(cmp.Or(sub.Format, string(blocklists.Auto)))}})
 		}
 	}
