@@ -103,7 +103,7 @@ what they would have received.
 	root.PersistentFlags().StringVar(&a.HomeDir, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.UsageError{Err: err, Command: cli.CommandName(c)} })
 	root.AddCommand(a.upCommand(), a.tryCommand(), a.deviceCommand(), a.checkCommand(), a.whyCommand(),
-		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
+		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App, reloadRunning), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
 	root.AddCommand(edits.Commands(a.App, tellRunning)...)
 	cli.WrapArgs(root)
 	return root

@@ -23,9 +23,13 @@ import (
 	"nightlatch/decoder"
 )
 
+// Reload tells a running gateway that the files of a home have changed, and
+// returns when it has taken them; none running is fine.
+type Reload func(ctx context.Context, h home.Home) error
+
 // Command is nightlatch canary.
-func Command(a *cli.App) *cobra.Command {
-	var o issue
+func Command(a *cli.App, reload Reload) *cobra.Command {
+	o := issue{reload: reload}
 	c := &cobra.Command{
 		Use:   "canary",
 		Short: "Plant an address to open on the phone, and see who brings it back",
@@ -58,7 +62,7 @@ weeks, and nightlatch canary show N tells what came later.`,
 	fl.DurationVar(&o.wait, "for", 10*time.Minute, "how long to wait here; 0 makes the address and does not wait")
 	fl.BoolVar(&o.json, "json", false, "print one JSON object at the end")
 	c.SuggestionsMinimumDistance = 2
-	c.AddCommand(list(a), show(a), remove(a), timingCommand(a), diffCommand(a))
+	c.AddCommand(list(a), show(a), remove(a, reload), timingCommand(a, reload), diffCommand(a))
 	return c
 }
 
@@ -67,6 +71,7 @@ type issue struct {
 	device, url, note string
 	incognito, json   bool
 	wait              time.Duration
+	reload            Reload
 }
 
 func (o *issue) run(ctx context.Context, a *cli.App) error {
@@ -84,6 +89,11 @@ func (o *issue) run(ctx context.Context, a *cli.App) error {
 		return c, err
 	})
 	if err != nil {
+		return err
+	}
+	// The page must be there before the address is shown: a browser remembers
+	// that a name does not exist.
+	if err := o.reload(ctx, h); err != nil {
 		return err
 	}
 	if err := o.greet(a, c); err != nil || o.wait <= 0 {
@@ -231,7 +241,7 @@ func show(a *cli.App) *cobra.Command {
 	return c
 }
 
-func remove(a *cli.App) *cobra.Command {
+func remove(a *cli.App, reload Reload) *cobra.Command {
 	return &cobra.Command{
 		Use:     "remove N",
 		Short:   "Look for a canary no longer; what the journal has of it stays",
@@ -246,7 +256,10 @@ func remove(a *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return h.RemoveCanary(one.N)
+			if err := h.RemoveCanary(one.N); err != nil {
+				return err
+			}
+			return reload(c.Context(), h)
 		},
 	}
 }

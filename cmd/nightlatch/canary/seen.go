@@ -101,8 +101,11 @@ func (r *result) count() (n int) {
 func lookBack(ctx context.Context, h home.Home, cfg *config.Config, c canaries.Canary) (*result, error) {
 	r := newResult(c)
 	j, err := h.OpenJournal(ctx, cfg)
+	if errors.Is(err, home.ErrNoJournal) {
+		return r, nil // nothing was opened
+	}
 	if err != nil {
-		return r, nil // no gateway has run: nothing was opened
+		return nil, err
 	}
 	defer j.Close()
 	for _, f := range []journal.Filter{

@@ -59,10 +59,11 @@ type timingOptions struct {
 	opens               int
 	length, window      time.Duration
 	json                bool
+	reload              Reload
 }
 
-func timingCommand(a *cli.App) *cobra.Command {
-	var o timingOptions
+func timingCommand(a *cli.App, reload Reload) *cobra.Command {
+	o := timingOptions{reload: reload}
 	c := &cobra.Command{
 		Use:   "timing --device NAME",
 		Short: "Test whether encrypted traffic follows what you open",
@@ -202,6 +203,9 @@ func (o *timingOptions) conduct(ctx context.Context, a *cli.App, h home.Home, cf
 		return c, err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := o.reload(ctx, h); err != nil {
 		return nil, err
 	}
 	out := a.Stdout
