@@ -295,8 +295,9 @@ func (t *Table) Touched() (held, all int) {
 	return held, len(t.blocks) * blockSize
 }
 
-// Size gives how many bytes of the table a question can read, blocks apart.
-func (t *Table) Size() int { return len(t.words) + len(t.cells) + 8*len(t.blocks) }
+// Mapped gives how many bytes of the mapping questions can read: the table, whose
+// pages are in memory once they were needed.
+func (t *Table) Mapped() int { return len(t.words) + len(t.cells) }
 
 // Scan gives every rule, in no useful order, without keeping what it reads: the
 // strings are good as always, but what nobody holds is collected. It ends early
