@@ -89,6 +89,9 @@ func checkHome(h home.Home) checkReport {
 	for _, b := range s.Lists.Broken {
 		r.Errors = append(r.Errors, b.Err.Error())
 	}
+	for _, err := range s.Troubles() {
+		r.Errors = append(r.Errors, err.Error())
+	}
 	for _, build := range []func() error{
 		func() error { _, err := s.Policy(); return err },
 		func() error { _, err := rootCAs(s); return err },

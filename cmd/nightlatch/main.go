@@ -18,6 +18,8 @@ import (
 	"nightlatch/cmd/nightlatch/known"
 	"nightlatch/cmd/nightlatch/lists"
 	"nightlatch/cmd/nightlatch/report"
+	"nightlatch/cmd/nightlatch/why"
+	"nightlatch/cmd/nightlatch/wishes"
 	"os"
 	"os/signal"
 	"strings"
@@ -102,7 +104,7 @@ what they would have received.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.HomeDir, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.UsageError{Err: err, Command: cli.CommandName(c)} })
-	root.AddCommand(a.upCommand(), a.tryCommand(), a.deviceCommand(), a.checkCommand(), a.whyCommand(),
+	root.AddCommand(a.upCommand(), a.tryCommand(), a.deviceCommand(), a.checkCommand(), why.Command(a.App), wishes.Command(a.App),
 		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App, reloadRunning), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
 	root.AddCommand(edits.Commands(a.App, tellRunning)...)
 	cli.WrapArgs(root)

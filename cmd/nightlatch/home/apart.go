@@ -1,6 +1,7 @@
 package home
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -26,62 +27,96 @@ func serviceLists(names []string) []string {
 	return out
 }
 
-// apart is the lists that are followed only where a device has them.
-type apart struct {
-	lists          []*blocklists.List
-	services, safe []string // their names
-}
-
-// apart reads those that a wish names.
-func (s *Settings) apart() (apart, error) {
-	var out apart
-	wanted := map[string]bool{}
-	_, wishes := s.Config.Layers()
+// apart gives the names of the services that a config names, and of the lists of
+// safe search, each once. Services that do not exist are left out: checkNames
+// tells of them.
+func apart(cfg *config.Config) (services, safe []string) {
+	known := blocklists.Services()
+	_, wishes := cfg.Layers()
 	for _, w := range wishes {
-		services := slices.Clone(w.Services)
+		names := slices.Clone(w.Services)
 		for _, c := range w.Schedules {
-			services = append(services, c.Services...)
+			names = append(names, c.Services...)
 		}
-		for _, name := range services {
-			if !wanted[name] {
-				wanted[name] = true
-				if err := out.service(name); err != nil {
-					return out, err
-				}
+		for _, name := range names {
+			if slices.Contains(known, name) {
+				services = append(services, servicePrefix+name)
 			}
 		}
-		if name := safeLists[w.SafeSearch]; name != "" && !wanted[name] {
-			wanted[name] = true
-			l, err := blocklists.SafeSearch(name == safeStrict)
-			if err != nil {
-				return out, err
-			}
-			named := *l
-			named.Name = name
-			out.lists, out.safe = append(out.lists, &named), append(out.safe, name)
+		if name := safeLists[w.SafeSearch]; name != "" {
+			safe = append(safe, name)
 		}
 	}
-	slices.SortFunc(out.lists, func(a, b *blocklists.List) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return sortedOnce(services), sortedOnce(safe)
 }
 
-// service adds one, on the level of the owner's own lists: it is his wish, and
-// between a service and what a list of his allows the more specific counts.
-func (a *apart) service(name string) error {
-	l, err := blocklists.Service(name)
+func sortedOnce(names []string) []string {
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// addApart adds the lists that come with the program for those who have them.
+func (s *Lists) addApart(cfg *config.Config) error {
+	services, safe := apart(cfg)
+	for _, name := range append(services, safe...) {
+		if s.has(name) {
+			return fmt.Errorf("a list of yours is called %s, and so is one that comes with nightlatch; rename yours", name)
+		}
+		if err := s.parts.embedded(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// embedded takes a service or safe search, from the compiled form when this very
+// program put it there.
+func (a *assembly) embedded(name string) error {
+	o := origin{Maker: a.maker, Source: "comes with the program"}
+	if l, was := a.last(name, ""); l != nil && was.Maker == o.Maker && was.Source == o.Source {
+		a.take(l, l.Mark())
+		return nil
+	}
+	l, err := embedded(name)
 	if err != nil {
 		return err
 	}
-	own := *l
-	own.Own = true
-	a.lists, a.services = append(a.lists, &own), append(a.services, own.Name)
+	a.take(l, o.text())
 	return nil
+}
+
+// embedded reads a list that comes with the program. A service stands on the
+// level of the owner's own lists: it is his wish, and between a service and what a
+// list of his allows the more specific counts.
+func embedded(name string) (*blocklists.List, error) {
+	service, ok := strings.CutPrefix(name, servicePrefix)
+	if ok {
+		l, err := blocklists.Service(service)
+		if err != nil {
+			return nil, err
+		}
+		own := *l
+		own.Own = true
+		return &own, nil
+	}
+	l, err := blocklists.SafeSearch(name == safeStrict)
+	if err != nil {
+		return nil, err
+	}
+	named := *l
+	named.Name = name
+	return &named, nil
+}
+
+// Apart says whether a list is followed only where a device has it.
+func Apart(name string) bool {
+	return strings.HasPrefix(name, servicePrefix) || name == safeList || name == safeStrict
 }
 
 // listOf gives the list that a pause means: one of that name, or else a service.
 func (s *Settings) listOf(name string) string {
-	if s.Lists.Find(name) == nil && slices.Contains(blocklists.Services(), strings.TrimPrefix(name, servicePrefix)) {
-		return servicePrefix + strings.TrimPrefix(name, servicePrefix)
+	if s.Lists.Find(name) == nil && slices.Contains(blocklists.Services(), name) {
+		return servicePrefix + name
 	}
 	return name
 }

@@ -184,6 +184,9 @@ func gather(cfg *config.Config, dir string, old *Lists, parts *assembly) (Lists,
 	if path := filepath.Join(dir, overlayFile); !absent(path) {
 		set.add(blocklists.Source{Name: overlayName, Format: blocklists.Native, Overlay: true}, path, old)
 	}
+	if err := set.addApart(cfg); err != nil {
+		return set, err
+	}
 	set.Set, set.All, err = parts.finish()
 	return set, err
 }

@@ -16,6 +16,10 @@ import (
 // checkNames holds that what the wishes name exists: lists, services, DNS types.
 // The error tells file, line and column of the first that does not.
 func (s *Settings) checkNames() error {
+	risky := slices.DeleteFunc(slices.Clone(s.Config.Lists.MayBreak), func(name string) bool { return name == "all" })
+	if err := s.known("lists.may_break", risky); err != nil {
+		return err
+	}
 	paths, wishes := s.Config.Layers()
 	for i, path := range paths {
 		w := &wishes[i]
@@ -41,7 +45,7 @@ func (s *Settings) checkNames() error {
 }
 
 func (s *Settings) known(path string, lists []string) error {
-	names := s.Lists.names()
+	names := slices.DeleteFunc(s.Lists.names(), Apart)
 	for i, name := range lists {
 		if !slices.Contains(names, name) {
 			return s.fail(item(path, i, name), "%s: no list is called %q%s", path, name, spell.Meant(name, names...))
@@ -54,7 +58,11 @@ func (s *Settings) knownServices(path string, services []string) error {
 	names := blocklists.Services()
 	for i, name := range services {
 		if !slices.Contains(names, name) {
-			return s.fail(item(path, i, name), "%s: no service is called %q%s; nightlatch policy services names them", path, name, spell.Meant(name, names...))
+			near := spell.Meant(name, names...)
+			if near == "" {
+				near = "; nightlatch policy services names them"
+			}
+			return s.fail(item(path, i, name), "%s: no service is called %q%s", path, name, near)
 		}
 	}
 	return nil
@@ -120,12 +128,23 @@ func (s *Settings) Troubles() []error {
 		}
 	}
 	out = append(out, s.idleSchedules()...)
-	for _, p := range s.Pauses {
-		if p.Device != "" && absent(p.Device) {
-			out = append(out, fmt.Errorf("%s: a pause is for a device %q, and there is none%s", s.Home.Path(pausesFile), p.Device, spell.Meant(p.Device, names...)))
+	return append(out, s.idlePauses(names)...)
+}
+
+// idlePauses finds pauses for devices or of lists that do not exist.
+func (s *Settings) idlePauses(devices []string) []error {
+	pauses, places, err := config.LoadPauses(s.Home.Path(pausesFile))
+	if err != nil {
+		return nil // told among what is broken
+	}
+	var out []error
+	for i, p := range pauses {
+		at := fmt.Sprintf("pauses[%d].", i)
+		if p.Device != "" && !slices.Contains(devices, p.Device) {
+			out = append(out, places.Fail(at+"device", "%sdevice: there is no device %q%s", at, p.Device, spell.Meant(p.Device, devices...)))
 		}
 		if p.List != "" && s.Lists.Find(p.List) == nil && !strings.HasPrefix(s.listOf(p.List), servicePrefix) {
-			out = append(out, fmt.Errorf("%s: a pause is for a list %q, and there is none%s", s.Home.Path(pausesFile), p.List, spell.Meant(p.List, s.Lists.names()...)))
+			out = append(out, places.Fail(at+"list", "%slist: there is no list %q%s", at, p.List, spell.Meant(p.List, s.Lists.names()...)))
 		}
 	}
 	return out

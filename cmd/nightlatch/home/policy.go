@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/blocklists/syntax"
 	"nightlatch/config"
+	"nightlatch/config/spell"
 	"nightlatch/policy"
 	"nightlatch/policy/schedule"
 )
@@ -28,17 +30,15 @@ func (s *Settings) Policy() (*policy.Policy, error) {
 	if err := s.checkNames(); err != nil {
 		return nil, err
 	}
-	more, err := s.apart()
-	if err != nil {
-		return nil, err
-	}
 	opts := policy.Options{
-		Set:      blocklists.Compile(append(slices.Clone(s.Lists.All), more.lists...)...),
-		Devices:  map[string]policy.Rules{},
-		Services: more.services, SafeSearch: more.safe,
-		Pauses: s.pauses(),
-		Sink:   []netip.Prefix{s.Config.Sinkhole.Network4, s.Config.Sinkhole.Network6},
+		Set:     s.Lists.Set,
+		Always:  []string{overlayName},
+		Devices: map[string]policy.Rules{},
+		Pauses:  s.pauses(),
+		Sink:    []netip.Prefix{s.Config.Sinkhole.Network4, s.Config.Sinkhole.Network6},
 	}
+	opts.Services, opts.SafeSearch = apart(s.Config)
+	var err error
 	if opts.Default, err = s.rules(s.Config.WishesOf("")); err != nil {
 		return nil, err
 	}
@@ -137,4 +137,33 @@ func (s *Settings) pauses() []policy.Pause {
 		out = append(out, policy.Pause(p))
 	}
 	return out
+}
+
+// Device gives the device of that name as the policy knows it; the empty name is
+// one without wishes of its own.
+func (s *Settings) Device(name string) (policy.Device, error) {
+	if name == "" {
+		return policy.Device{}, nil
+	}
+	var known []string
+	for _, d := range s.Devices {
+		if d.Name == name {
+			return PolicyDevice(d), nil
+		}
+		known = append(known, d.Name)
+	}
+	return policy.Device{}, fmt.Errorf("there is no device %q%s; nightlatch device list shows them", name, spell.Meant(name, known...))
+}
+
+// Zone gives the clocks by which schedules go that name none.
+func (s *Settings) Zone() *time.Location { return s.zoneOf(config.Schedule{}) }
+
+// FileOf gives the file in which a rule stands; empty for a rule that comes with
+// the program.
+func (s *Settings) FileOf(r *blocklists.Rule) string {
+	path := s.Lists.Paths[r.List]
+	if path == "" || r.File == "" {
+		return path
+	}
+	return filepath.Join(filepath.Dir(path), r.File)
 }
