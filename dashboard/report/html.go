@@ -159,7 +159,7 @@ func (r *Report) chart() chart {
 	}
 	step := niceStep(most)
 	full := float64(step * ((most + step - 1) / step))
-	plot := c.Base - 10
+	plot := c.Base - 16
 	for v := int64(0); float64(v) <= full; v += step {
 		c.Lines = append(c.Lines, line{round(c.Base - plot*float64(v)/full), count(v)})
 	}
