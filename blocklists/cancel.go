@@ -38,32 +38,9 @@ func (l *List) cancelled(by map[string]struct{}) map[int]struct{} {
 	return dead
 }
 
-// TakeBack gives the lists without the rules that another of them takes back, for
-// AdGuard's $badfilter is about all lists together. A list takes back only what
-// stands no higher than itself: a subscribed one nothing of the owner's. Lists
-// that lose nothing are given as they are, and so are those of a Set that was
-// opened: they lost what they lose when it was built.
-func TakeBack(lists ...*List) []*List {
-	out := slices.Clone(lists)
-	for i, l := range lists {
-		if l.from != nil {
-			continue
-		}
-		by := cancelsOf(lists, i)
-		if len(by) == 0 {
-			continue
-		}
-		if dead := l.cancelled(by); len(dead) > len(l.dead) {
-			c := *l
-			c.dead, c.count = dead, l.count-(len(dead)-len(l.dead))
-			c.Report.Cancelled = len(dead)
-			out[i] = &c
-		}
-	}
-	return out
-}
-
-// cancelsOf gives what other lists take back of one.
+// cancelsOf gives what other lists take back of one, for AdGuard's $badfilter is
+// about all lists together. A list takes back only what stands no higher than
+// itself: a subscribed one nothing of the owner's.
 func cancelsOf(lists []*List, i int) map[string]struct{} {
 	by := map[string]struct{}{}
 	l := lists[i]

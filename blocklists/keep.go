@@ -48,7 +48,7 @@ func newBuilder(aside *os.File) *Builder {
 }
 
 // Add takes a list. mark says what the list was made from, in the caller's own
-// words; [Set.Mark] gives it back. A list of a Set that was opened is taken from
+// words; [List.Mark] gives it back. A list of a Set that was opened is taken from
 // there without being parsed.
 func (b *Builder) Add(l *List, mark string) error {
 	b.add(l)
@@ -63,8 +63,9 @@ func (b *Builder) add(l *List) {
 		b.w.Counts = append(b.w.Counts, compiled.Counts{})
 	}
 	if l.from == nil {
-		for _, r := range l.each() {
-			b.rule(&r, n)
+		var one record // of the heap only once
+		for _, one = range l.each() {
+			b.rule(&one, n)
 		}
 		return
 	}
@@ -93,7 +94,7 @@ func (b *Builder) cancelled(list, n int) {
 	l.Report.Cancelled += n
 }
 
-// takeBack leaves out what the lists take back of one another, as TakeBack does.
+// takeBack leaves out what the lists take back of one another.
 // It is kept apart, for the next time may be without the list that did it.
 func (b *Builder) takeBack() {
 	by := make([]map[string]struct{}, len(b.set.lists))
@@ -123,7 +124,7 @@ func (b *Builder) takeBack() {
 // Bare is a list without its rules: what is said about it, and its report.
 func (l *List) Bare() *List {
 	c := *l
-	c.records, c.dead, c.from = "", nil, nil
+	c.records, c.dead, c.from = nil, nil, nil
 	return &c
 }
 
@@ -309,19 +310,11 @@ func (s *Set) Opened() []*List {
 	return append([]*List(nil), s.lists...)
 }
 
-// Mark gives what was said of a list when it was added; "" for one of Compile's.
-func (s *Set) Mark(list int) string {
-	if list >= len(s.marks) {
-		return ""
-	}
-	return s.marks[list]
-}
-
 // Mark gives what was said of a list when it was added to the Set it was opened
 // with; "" for a list that was parsed.
 func (l *List) Mark() string {
 	if l.from == nil {
 		return ""
 	}
-	return l.from.Mark(l.index)
+	return l.from.marks[l.index]
 }

@@ -101,8 +101,8 @@ func TestOpenedAgrees(t *testing.T) {
 			if got, want := slices.Collect(l.Rules()), slices.Collect(lists[i].Rules()); !slices.EqualFunc(got, want, func(x, y Rule) bool { return plainRule(x) == plainRule(y) }) && opened.infos[i].Duplicates == 0 {
 				t.Fatalf("rules of %s:\n%v\n%v", l.Name, got, want)
 			}
-			if opened.Mark(i) != fmt.Sprint("mark ", i) || l.Len() != lists[i].Len() || !reflect.DeepEqual(l.Report, lists[i].Report) {
-				t.Fatalf("list %d: %q, %d rules, %+v", i, opened.Mark(i), l.Len(), l.Report)
+			if l.Mark() != fmt.Sprint("mark ", i) || l.Len() != lists[i].Len() || !reflect.DeepEqual(l.Report, lists[i].Report) {
+				t.Fatalf("list %d: %q, %d rules, %+v", i, l.Mark(), l.Len(), l.Report)
 			}
 		}
 		if !reflect.DeepEqual(fresh.Lists(), opened.Lists()) {

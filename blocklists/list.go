@@ -51,13 +51,13 @@ type List struct {
 	Overlay bool     // the owner's overlay: above the owner's own files; Own is set too
 	Reply   Reply    // of every denied name whose rule does not say
 	Report  Report   // how the reading went
-	Cancels []string // rules that it takes back, in other lists as well; see TakeBack
+	Cancels []string // rules that it takes back, in other lists as well
 
 	details []detail
 	count   int
 	holes   map[string]struct{} // names that end the reach of the wildcards above them (RPZ)
 
-	records string           // of a list that was parsed
+	records []string         // of a list that was parsed, in chunks
 	dead    map[int]struct{} // positions of records that the list itself cancels ($badfilter)
 
 	from  *Set // of a list that was opened with its Set: there its rules are, and not in records
@@ -85,14 +85,17 @@ func (l *List) each() iter.Seq2[int, record] {
 		return l.from.eachOf(l.index)
 	}
 	return func(yield func(int, record) bool) {
-		order := uint32(0)
-		for at := 0; at < len(l.records); order++ {
-			r := readRecord(l.records, at)
-			r.Order = order
-			if _, dead := l.dead[at]; !dead && !yield(at, r) {
-				return
+		order, base := uint32(0), 0
+		for _, chunk := range l.records {
+			for at := 0; at < len(chunk); order++ {
+				r := readRecord(chunk, at)
+				r.Order = order
+				if _, dead := l.dead[base+at]; !dead && !yield(base+at, r) {
+					return
+				}
+				at = r.end
 			}
-			at = r.end
+			base += len(chunk)
 		}
 	}
 }

@@ -91,7 +91,8 @@ func parse(src Source, file string, open opener, r io.Reader) (*List, error) {
 		}
 		return nil, fmt.Errorf("blocklists: %s: %w", file, err)
 	}
-	list.records, list.details, list.count = string(p.blob), p.details, p.count
+	p.endChunk()
+	list.records, list.details, list.count = p.chunks, p.details, p.count
 	p.cancel()
 	if p.report.Format == RPZ {
 		list.findHoles()

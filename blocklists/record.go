@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"nightlatch/blocklists/compiled"
 	"nightlatch/blocklists/syntax"
@@ -136,9 +137,15 @@ func uvarint(s string, pos int) (uint64, int) {
 	}
 }
 
+// chunk is how many bytes of records lie together: what has been read of a list is
+// not moved when more comes.
+const chunk = 1 << 20
+
 // builder makes the records of one list.
 type builder struct {
-	blob    []byte
+	blob    []byte   // the chunk at hand
+	chunks  []string // those before it
+	size    int      // of all chunks
 	details []detail
 	count   int
 	full    bool // a bound was met: the list must be refused
@@ -149,8 +156,11 @@ type builder struct {
 
 // add appends one rule. name is canonical; text is the line as written.
 func (b *builder) add(line int, name, text []byte, flags byte, d *detail) {
-	if b.full = b.full || b.count >= maxRules || len(b.details) >= maxExtra || len(b.blob) >= maxBlob-4*maxText; b.full {
+	if b.full = b.full || b.count >= maxRules || len(b.details) >= maxExtra || b.size >= maxBlob-2*chunk; b.full {
 		return
+	}
+	if len(b.blob) >= chunk-4*maxText-maxName {
+		b.endChunk()
 	}
 	at := len(b.blob)
 	if d != nil {
@@ -196,6 +206,19 @@ func (b *builder) addDetail(d detail) int {
 	}
 	b.details = append(b.details, d)
 	return len(b.details) - 1
+}
+
+// endChunk puts the chunk at hand to the others. It is never written again, so it
+// becomes a string without a copy.
+func (b *builder) endChunk() {
+	if len(b.blob) > 0 {
+		b.chunks = append(b.chunks, unsafe.String(&b.blob[0], len(b.blob)))
+		b.size += len(b.blob)
+	}
+	b.blob, b.lastLine = nil, 0
+	if b.size > 0 {
+		b.blob = make([]byte, 0, chunk)
+	}
 }
 
 // tidy shortens a text to what is kept and makes it valid UTF-8.

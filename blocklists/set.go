@@ -45,16 +45,13 @@ type ListInfo struct {
 }
 
 // Compile makes a Set of lists, in memory; see [Builder] for one that is kept. The
-// order of the lists decides between rules that are otherwise equal. The lists
-// stay shared with the Set and are not copied, and lose what they take back of one
-// another.
+// order of the lists decides between rules that are otherwise equal. The lists are
+// not changed, and the Set holds none of their rules: it has its own, without those
+// that the lists take back of one another.
 func Compile(lists ...*List) *Set {
 	b := newBuilder(nil)
-	for _, l := range TakeBack(lists...) {
+	for _, l := range lists {
 		b.add(l)
-		if l.from == nil {
-			b.set.lists[len(b.set.lists)-1] = l
-		}
 	}
 	b.drain()
 	b.takeBack()

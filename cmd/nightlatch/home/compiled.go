@@ -236,7 +236,7 @@ func (a *assembly) begin(n int) {
 	}
 	for i := range n {
 		if a.err == nil {
-			a.err = a.build.Add(a.prior.Opened()[i], a.prior.Mark(i))
+			a.err = a.build.Add(a.lists[i], a.lists[i].Mark())
 		}
 	}
 }
