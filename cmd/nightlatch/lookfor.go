@@ -14,7 +14,11 @@ import (
 // lookFor puts in force what payloads are searched for: the owner's known
 // values and what was planted.
 func (g *gateway) lookFor(s *home.Settings) error {
-	dec, err := decoder.New(decoder.Options{Known: watch.Known(s.Known, s.Canaries, time.Now())})
+	vendors, err := s.Vendors()
+	if err != nil {
+		return err
+	}
+	dec, err := decoder.New(decoder.Options{Known: watch.Known(s.Known, s.Canaries, time.Now()), Vendors: vendors})
 	if err != nil {
 		return err
 	}

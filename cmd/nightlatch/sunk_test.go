@@ -206,3 +206,29 @@ func TestObserved(t *testing.T) {
 		t.Error("it was not reached")
 	}
 }
+
+// TestDecodeHint: what a rule of the owner's list says of a payload reaches the
+// decoder, and an edit of it while the gateway runs, too.
+func TestDecodeHint(t *testing.T) {
+	h := newHouse(t)
+	p := h.connect("phone")
+	h.write("blocklists/mine.yaml", "name: mine\nrules:\n  - domain: hinted.example\n    action: sink\n    decode: {param: blob, encodings: [hex, base64]}\n")
+	if err := eventually("the rule", func() error {
+		if !h.blocked(p, "hinted.example") {
+			return fmt.Errorf("not in force")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: p.DialContext}}
+	resp, err := client.Get("http://a.hinted.example/up?blob=" + hex.EncodeToString([]byte("aW1laT00OTAxNTQyMDMyMzc1MTg=")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	c := await(h, "the capture", func(c journal.Capture) bool { return c.Name == "a.hinted.example" })
+	if c.Result.Vendor != "mine:3" || !slices.ContainsFunc(c.Result.Findings, func(f foundIn) bool { return f.Kind == "imei" && f.Value == "490154203237518" }) {
+		t.Errorf("%q %+v", c.Result.Vendor, c.Result.Findings)
+	}
+}

@@ -27,7 +27,7 @@ func (s *Settings) Watched() []string {
 	if p := cfg.Sinkhole.Known.Path(h.Dir); p != "" {
 		out = append(out, p)
 	}
-	for _, dir := range []string{config.Resolve(h.Dir, cfg.Lists.Folder), h.DevicesDir(), h.CADir(), h.RepliesDir()} {
+	for _, dir := range []string{config.Resolve(h.Dir, cfg.Lists.Folder), h.DevicesDir(), h.CADir(), h.RepliesDir(), h.VendorsDir()} {
 		out = append(out, entries(dir)...)
 	}
 	if f := cfg.DNS.Names.HostsFile; f != "" {
