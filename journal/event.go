@@ -28,6 +28,20 @@ const (
 	Error = event.Error
 )
 
+// Known says how the name of a [Flow] is known, see [event.Known].
+type Known = event.Known
+
+// Ways in which the name of a [Flow] is known.
+const (
+	KnownDNS   = event.KnownDNS
+	KnownExact = event.KnownExact
+	KnownSNI   = event.KnownSNI
+	KnownHost  = event.KnownHost
+	KnownQUIC  = event.KnownQUIC
+	KnownECH   = event.KnownECH
+	Claimed    = event.Claimed
+)
+
 // What is read: [Filter] chooses, the rest is what comes back.
 type (
 	Filter         = event.Filter

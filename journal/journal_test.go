@@ -87,7 +87,7 @@ func sampleFlow() Flow {
 	return Flow{
 		Time: day(10, 2), Device: "tablet", Proto: "tcp",
 		Src: netip.MustParseAddrPort("10.9.0.2:40000"), Dst: netip.MustParseAddrPort("192.0.2.7:443"),
-		Name: "www.example.org", Exact: true, Up: 1500, Down: 200000, Took: 3 * time.Second, Err: "connection reset",
+		Name: "www.example.org", Exact: true, Known: KnownExact, Up: 1500, Down: 200000, Took: 3 * time.Second, Err: "connection reset",
 	}
 }
 

@@ -99,7 +99,7 @@ func TestJSONKeys(t *testing.T) {
 		want string
 	}{
 		{blockedQuery(), "answers device kind name network rcode server through time took_us type verdict"},
-		{sampleFlow(), "device down_bytes dst error exact kind name proto src time took_us up_bytes verdict"},
+		{sampleFlow(), "device down_bytes dst error exact kind known name proto src sure time took_us up_bytes verdict"},
 		{sampleCapture(), "content_type device dst findings flags kind layers method name path repeats scheme size_bytes time tls user_agent verdict"},
 		{sampleNotice(), "device kind level room text time"},
 	} {

@@ -52,6 +52,8 @@ type flowJSON struct {
 	Dst     string      `json:"dst"`
 	Name    string      `json:"name,omitempty"`
 	Exact   bool        `json:"exact,omitempty"`
+	Known   string      `json:"known,omitempty"` // how the name is known
+	Sure    string      `json:"sure,omitempty"`
 	Verdict verdictJSON `json:"verdict"`
 	Up      int64       `json:"up_bytes"`
 	Down    int64       `json:"down_bytes"`
@@ -131,8 +133,12 @@ func jsonForm(e Event, id int64) any {
 		return queryJSON{head(KindQuery, id, e.Time, e.Device), e.Name, e.Type, address(e.Server), e.Network,
 			verdictForm(e.Verdict), e.Through, e.RCode, answers, e.Upstream, e.Took.Microseconds()}
 	case Flow:
-		return flowJSON{head(KindFlow, id, e.Time, e.Device), e.Proto, address(e.Src), address(e.Dst), e.Name, e.Exact,
+		out := flowJSON{head(KindFlow, id, e.Time, e.Device), e.Proto, address(e.Src), address(e.Dst), e.Name, e.Exact, "", "",
 			verdictForm(e.Verdict), e.Up, e.Down, e.Took.Microseconds(), e.Err}
+		if e.Name != "" {
+			out.Known, out.Sure = e.known().String(), e.known().Sure()
+		}
+		return out
 	case Capture:
 		return captureForm(e, id)
 	case Notice:

@@ -109,6 +109,9 @@ func flowWhat(f Flow) string {
 		if f.Dst.Port() != 0 {
 			what += ":" + strconv.Itoa(int(f.Dst.Port()))
 		}
+		if sure := f.known().Sure(); sure == "claimed" || sure == "cover" {
+			what += " (" + sure + " in " + f.Known.String() + ")"
+		}
 	}
 	if f.Up+f.Down > 0 {
 		what += fmt.Sprintf(" (up %s, down %s)", size(f.Up), size(f.Down))

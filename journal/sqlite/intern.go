@@ -40,7 +40,7 @@ type questionKey struct {
 type routeKey struct {
 	device, proto, name string
 	dst                 netip.AddrPort
-	exact               bool
+	known               event.Known
 	verdict             policy.Verdict
 }
 
@@ -205,8 +205,17 @@ func (in *intern) question(ctx context.Context, q *event.Query) (int64, error) {
 	return id, err
 }
 
+// known is what the column exact holds: how the name is known, of which that it
+// is exact was once all.
+func known(f *event.Flow) event.Known {
+	if f.Exact {
+		return event.KnownExact
+	}
+	return f.Known
+}
+
 func (in *intern) route(ctx context.Context, f *event.Flow) (int64, error) {
-	k := routeKey{f.Device, f.Proto, f.Name, f.Dst, f.Exact, f.Verdict}
+	k := routeKey{f.Device, f.Proto, f.Name, f.Dst, known(f), f.Verdict}
 	if id, ok := in.routes[k]; ok {
 		return id, nil
 	}
@@ -221,7 +230,7 @@ func (in *intern) route(ctx context.Context, f *event.Flow) (int64, error) {
 	id, err := in.id(ctx,
 		"SELECT id FROM route WHERE device = ? AND proto = ? AND dst = ? AND name = ? AND exact = ? AND verdict = ?",
 		"INSERT INTO route (device, proto, dst, name, exact, verdict) VALUES (?,?,?,?,?,?)",
-		append(args, flag(f.Exact), v)...)
+		append(args, int64(known(f)), v)...)
 	if err == nil {
 		remember(in.routes, k, id, k, id)
 	}

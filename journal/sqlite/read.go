@@ -141,11 +141,11 @@ func (s *Store) flows(ctx context.Context, db *sql.DB, f event.Filter) ([]event.
 		var ms, took int64
 		var src, dst string
 		var v verdictRow
-		dest := append([]any{&e.ID, &ms, &took, &src, &e.Up, &e.Down, &e.Err, &e.Exact, &e.Device, &e.Proto, &dst, &e.Name}, v.dest()...)
+		dest := append([]any{&e.ID, &ms, &took, &src, &e.Up, &e.Down, &e.Err, &e.Known, &e.Device, &e.Proto, &dst, &e.Name}, v.dest()...)
 		if err := r.Scan(dest...); err != nil {
 			return err
 		}
-		e.Time, e.Took = milli(ms), time.Duration(took)*time.Microsecond
+		e.Time, e.Took, e.Exact = milli(ms), time.Duration(took)*time.Microsecond, e.Known == event.KnownExact
 		e.Src, e.Dst, e.Verdict = addrPort(src), addrPort(dst), v.verdict()
 		out = append(out, e)
 		return nil
