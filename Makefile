@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test race e2e bench bench-side fuzz docs check cross clean
+.PHONY: build test race e2e bench bench-side bench-lists fuzz docs check cross clean
 
 build: ## the static program, ./nightlatch
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o nightlatch ./cmd/nightlatch
@@ -21,6 +21,10 @@ bench: ## what the program costs; run it alone
 
 bench-side: ## beside a kernel tunnel, nftables and unbound, in namespaces: needs root and Debian's iperf3 dnsperf unbound wireguard-go wireguard-tools nftables iproute2; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY
 	$(GO) test -tags bench -count=1 -v -timeout 15m ./bench
+
+bench-lists: ## blocklists beside a Go map and other programs' matchers, over a million names of the data pack; the comparison is a module of its own
+	$(GO) test -run '^$$' -bench 'Million|Resident|RefreshPeak|Match' -benchtime 2s ./blocklists
+	cd bench/engines && $(GO) test -count=1 -v -run TestEngines .
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
