@@ -100,7 +100,7 @@ func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
 		return
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, c.abort)()
+	defer context.AfterFunc(ctx, c.Abort)()
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
 	var (
@@ -136,7 +136,7 @@ func (t *Tunnel) tcpDNS(ctx context.Context, r *request, f *flow) {
 			defer writing.Unlock()
 			c.SetWriteDeadline(time.Now().Add(dnsStreamIdle))
 			if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
-				c.abort() // half an answer may be out: what follows would be read as its rest
+				c.Abort() // half an answer may be out: what follows would be read as its rest
 			}
 		}()
 	}

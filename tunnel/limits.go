@@ -26,9 +26,7 @@ type Limits struct {
 
 // Fixed bounds that nobody has a reason to change.
 const (
-	copyBuffer      = 64 << 10         // one read of a busy TCP connection
 	flowsPerMapping = 256              // destinations remembered for one UDP port; the oldest gives way
-	halfCloseIdle   = 5 * time.Minute  // a half-closed connection that moves nothing
 	phoneKeepalive  = 2 * time.Hour    // long, as each probe wakes the phone's radio
 	farKeepalive    = time.Minute      // towards the internet, to find dead servers
 	userTimeout     = 15 * time.Minute // data that a phone does not acknowledge

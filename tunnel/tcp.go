@@ -5,17 +5,16 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"syscall"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"nightlatch/policy"
+	"nightlatch/tunnel/splice"
 )
 
 // request is a SYN that waits for its answer, which it must get exactly once
@@ -109,7 +108,9 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 		defer w.Close()
 		tap = w
 	}
-	f.ended(t.splice(ctx, f, c, far, tap))
+	f.ended(splice.Copy(ctx, c, far, splice.Options{
+		Buffers: &t.buffers, Up: &f.up, Down: &f.down, Tap: tap, Recovered: t.recovered,
+	}))
 }
 
 // errSockets: the host has no more to give.
@@ -144,26 +145,16 @@ func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
 		return
 	}
 	defer c.Close()
-	defer context.AfterFunc(ctx, c.abort)()
+	defer context.AfterFunc(ctx, c.Abort)()
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
 	t.opts.Handlers.Sink(ctx, f.Flow, &countedConn{Conn: c, f: f})
 	f.ended(nil)
 }
 
-// phoneConn is the phone's side of a connection.
-type phoneConn struct {
-	*gonet.TCPConn
-	ep    tcpip.Endpoint
-	wq    *waiter.Queue
-	entry waiter.Entry
-	ready <-chan struct{}
-	once  sync.Once
-}
-
 // accept completes the handshake towards the phone; nil when the phone has
 // gone or ctx has ended. The connection is no longer half-open.
-func (r *request) accept(ctx context.Context) *phoneConn {
+func (r *request) accept(ctx context.Context) *splice.Phone {
 	ctx, cancel := context.WithTimeout(ctx, r.t.limits.Dial)
 	defer cancel()
 	wq, done := new(waiter.Queue), make(chan struct{})
@@ -179,10 +170,7 @@ func (r *request) accept(ctx context.Context) *phoneConn {
 	ep.SetSockOpt(&user)
 	ep.SocketOptions().SetKeepAlive(true)
 	ep.SocketOptions().SetDelayOption(false)
-	c := &phoneConn{TCPConn: gonet.NewTCPConn(wq, ep), ep: ep, wq: wq}
-	c.entry, c.ready = waiter.NewChannelEntry(waiter.ReadableEvents)
-	wq.EventRegister(&c.entry)
-	return c
+	return splice.NewPhone(wq, ep)
 }
 
 // giveUp ends a handshake that waits for the phone. The stack has no door for
@@ -203,21 +191,6 @@ func giveUp(wq *waiter.Queue, done <-chan struct{}) {
 }
 
 const giveUpAgain = 10 * time.Millisecond
-
-// abort ends the connection with a RST.
-func (c *phoneConn) abort() {
-	c.ep.Abort()
-	c.Close()
-}
-
-func (c *phoneConn) Close() error {
-	var err error
-	c.once.Do(func() {
-		c.wq.EventUnregister(&c.entry)
-		err = c.TCPConn.Close()
-	})
-	return err
-}
 
 // countedConn counts what the sinkhole reads and writes.
 type countedConn struct {

@@ -25,6 +25,7 @@ import (
 	"nightlatch/tunnel/guard"
 	"nightlatch/tunnel/host"
 	"nightlatch/tunnel/netstack"
+	"nightlatch/tunnel/splice"
 	"nightlatch/tunnel/uapi"
 )
 
@@ -77,7 +78,7 @@ type Tunnel struct {
 	dns     chan struct{} // one for each DNS question being answered
 	sockets atomic.Int64  // host sockets that devices hold
 	pings   chan struct{} // one for each echo on its way
-	buffers sync.Pool     // *[]byte of copyBuffer bytes
+	buffers sync.Pool     // *[]byte of splice.BufferSize bytes
 	notices notices
 	stats   counters
 
@@ -121,7 +122,7 @@ func New(opts Options) (*Tunnel, error) {
 	t.decide = t.policyVerdict
 	t.dns = make(chan struct{}, t.limits.DNS)
 	t.pings = make(chan struct{}, t.limits.Pings)
-	t.buffers.New = func() any { b := make([]byte, copyBuffer); return &b }
+	t.buffers.New = func() any { b := make([]byte, splice.BufferSize); return &b }
 	t.peers.Store(&peerTable{})
 	if err := t.build(); err != nil {
 		t.Close()

@@ -14,6 +14,7 @@ import (
 
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/host"
 )
 
 // handleUDP forwards one datagram of a device. It runs on WireGuard's receive
@@ -281,7 +282,7 @@ func (m *mapping) receive(leave func()) {
 	defer m.close(leave)
 	defer m.t.recovered("udp flow")
 	for failures := 0; failures < maxReadErrors; {
-		if err := readable(m.pc); err != nil {
+		if err := host.Readable(m.pc); err != nil {
 			return
 		}
 		buf := m.t.buffers.Get().(*[]byte)

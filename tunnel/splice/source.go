@@ -1,7 +1,6 @@
-package tunnel
+package splice
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -23,74 +22,9 @@ type source interface {
 	bound(d time.Duration)
 }
 
-// splice copies both ways until both sides have finished, one has failed or
-// ctx ends. tap, unless nil, is given what the phone sent. One side's end is passed on as a half-close, a failure as a RST.
-func (t *Tunnel) splice(ctx context.Context, f *flow, phone *phoneConn, far net.Conn, tap io.Writer) error {
-	reset := sync.OnceFunc(func() {
-		if l, ok := far.(interface{ SetLinger(int) error }); ok {
-			l.SetLinger(0)
-		}
-		far.Close()
-		phone.abort()
-	})
-	defer context.AfterFunc(ctx, reset)()
-	up, down := &phoneSource{c: phone}, newSource(far)
-	var upErr, downErr error
-	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		defer t.recovered("tcp upload")
-		if upErr = t.pump(far, up, &f.up, down, tap); upErr != nil {
-			reset()
-		}
-	}()
-	if downErr = t.pump(phone, down, &f.down, up, nil); downErr != nil {
-		reset()
-	}
-	wg.Wait()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	for _, err := range []error{upErr, downErr} {
-		if err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-	}
-	return nil
-}
-
-// pump copies from src to dst until src ends, then half-closes dst and bounds
-// the time that the other direction may still be silent.
-func (t *Tunnel) pump(dst net.Conn, src source, count *atomic.Int64, other source, tap io.Writer) error {
-	for {
-		buf, n, err := src.fill(&t.buffers)
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				return err
-			}
-			other.bound(halfCloseIdle)
-			if w, ok := dst.(interface{ CloseWrite() error }); ok {
-				w.CloseWrite() // a failure shows on the other direction
-				return nil
-			}
-			return dst.Close()
-		}
-		_, err = dst.Write((*buf)[:n])
-		if tap != nil && err == nil {
-			tap.Write((*buf)[:n])
-		}
-		t.buffers.Put(buf)
-		if err != nil {
-			return err
-		}
-		count.Add(int64(n))
-	}
-}
-
 // phoneSource reads the stack's endpoint directly.
 type phoneSource struct {
-	c     *phoneConn
+	c     *Phone
 	limit atomic.Int64 // nanoseconds of silence allowed; 0: any
 	timer *time.Timer
 }

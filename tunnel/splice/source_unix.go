@@ -1,6 +1,6 @@
 //go:build unix
 
-package tunnel
+package splice
 
 import (
 	"io"
@@ -80,22 +80,4 @@ func (s *hostSource) read(fd uintptr) bool {
 		return false
 	}
 	return true
-}
-
-// readable waits until a datagram is there, so that a quiet socket holds no
-// 64 KiB buffer. A socket that cannot be asked is simply read.
-func readable(pc net.PacketConn) error {
-	sc, ok := pc.(*net.UDPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var one [1]byte
-	return raw.Read(func(fd uintptr) bool {
-		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK)
-		return err != unix.EAGAIN
-	})
 }

@@ -1,9 +1,7 @@
 //go:build !unix
 
-package tunnel
+package splice
 
 import "net"
 
 func newSource(c net.Conn) source { return &connSource{Conn: c} }
-
-func readable(net.PacketConn) error { return nil }
