@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -384,4 +385,27 @@ func TestTakenBackIsKept(t *testing.T) {
 	check("both in memory", Compile(both.Opened()...), 1, 3, less)
 	check("one", build(t, both.Opened()[0]), 4, 0, all)
 	check("one in memory", Compile(both.Opened()[0]), 4, 0, all)
+}
+
+// TestTouchedByMany: many who need the same rule for the first time get the same.
+func TestTouchedByMany(t *testing.T) {
+	var text strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&text, "n%d.example\n", i)
+	}
+	s := build(t, parseText(t, Source{Name: "a", Format: Domains}, text.String()))
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for i := range 500 {
+				if r, ok := s.Match(fmt.Sprintf("n%d.example", i), Selection{}); !ok || r.Line != i+1 {
+					t.Errorf("%d: %+v", i, r)
+				}
+			}
+			if err := s.Verify(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
