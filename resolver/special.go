@@ -148,7 +148,7 @@ func reverse6(name string) (string, specialKind) {
 // this resolver. An owner who allows one by a rule of his own gets the truth.
 func (r *Resolver) canary(q *query, v policy.Verdict) (reply, bool) {
 	text, ok := isCanary(q.name)
-	if !ok || v.Rule.Allow {
+	if !ok || v.Wanted() {
 		return reply{}, false
 	}
 	rep := r.nxdomain(q)

@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -108,49 +107,23 @@ const watchEvery = 500 * time.Millisecond
 func (g *gateway) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	inForce := g.look()
-	last := inForce
+	var last, failed home.Stamps
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		now := g.look()
-		if now.files == last.files && (now.files != inForce.files || inForce.late) { // two looks alike: the editor is done
-			g.reload() // an error is told as a notice
-			if inForce = g.look(); inForce.late && inForce.files == now.files {
-				inForce.late = false // a time stamp from the future, not an edit
+		g.mu.Lock()
+		s := g.settings
+		g.mu.Unlock()
+		now := s.Look()
+		// Two looks alike: the editor is done. What failed once is not tried again.
+		if maps.Equal(now, last) && !maps.Equal(now, s.Seen) && !maps.Equal(now, failed) {
+			if g.reload() != nil { // an error is told as a notice
+				failed = now
 			}
 		}
 		last = now
 	}
-}
-
-// looked is what the files of the home look like.
-type looked struct {
-	files string // names, sizes, times
-	late  bool   // some file changed after the settings in force were begun to be read
-}
-
-// lag is how far a file's time stamp may lag behind the clock: the kernel's
-// own clock for files goes in steps.
-const lag = 10 * time.Millisecond
-
-// look describes the files that a reload reads.
-func (g *gateway) look() looked {
-	g.mu.Lock()
-	s := g.settings
-	g.mu.Unlock()
-	var b strings.Builder
-	late := false
-	for _, path := range s.Watched() {
-		if st, err := os.Stat(path); err == nil {
-			fmt.Fprintf(&b, "%s %d %d\n", path, st.Size(), st.ModTime().UnixNano())
-			late = late || st.ModTime().Add(lag).After(s.Begun)
-		} else if !errors.Is(err, os.ErrNotExist) {
-			fmt.Fprintf(&b, "%s ?\n", path)
-		}
-	}
-	return looked{b.String(), late}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"nightlatch/blocklists"
 	"nightlatch/config"
@@ -30,23 +29,23 @@ type Settings struct {
 	Pauses  []config.Pause // the last good version of pauses.yaml
 
 	Canaries []canaries.Canary // planted values
-	Begun    time.Time         // when the reading began: what changed later is not in it
+	Seen     Stamps            // the files as they looked before they were read
+	written  *config.Config    // as it stands in the file, whatever of it is in force
 }
 
 // Load reads and checks every file of a home. Broken lists do not fail it:
 // they stand in Lists.Broken, and the others are in force.
 func (h Home) Load() (*Settings, error) {
-	begun := time.Now()
 	s, err := h.files()
 	if err != nil {
 		return nil, err
 	}
-	s.Begun = begun
 	if s.Key, err = h.ServerKey(s.Config); err != nil {
 		return nil, err
 	}
 	if s.Lists, err = loadLists(s.Config, h.Dir, nil); err == nil {
 		s.loadPauses(nil)
+		s.seeIncluded()
 	}
 	return s, err
 }
@@ -55,14 +54,14 @@ func (h Home) Load() (*Settings, error) {
 // that is broken now keeps its last good version, as do the pauses; the key stays
 // as it is.
 func (s *Settings) Again() (*Settings, error) {
-	begun := time.Now()
 	next, err := s.Home.files()
 	if err != nil {
 		return nil, err
 	}
-	next.Key, next.Begun = s.Key, begun
+	next.Key = s.Key
 	if next.Lists, err = loadLists(next.Config, s.Home.Dir, &s.Lists); err == nil {
 		next.loadPauses(s.Pauses)
+		next.seeIncluded()
 	}
 	return next, err
 }
@@ -70,10 +69,13 @@ func (s *Settings) Again() (*Settings, error) {
 // files reads config, devices, known values and canaries.
 func (h Home) files() (*Settings, error) {
 	s := &Settings{Home: h}
-	var err error
+	before, err := stamp(h.ConfigFile()), error(nil)
 	if s.Config, err = h.LoadConfig(); err != nil {
 		return nil, err
 	}
+	s.written = s.Config
+	s.Seen = s.Look()
+	s.Seen[h.ConfigFile()] = before
 	if s.Devices, err = config.LoadDevices(h.DevicesDir()); err != nil {
 		return nil, err
 	}

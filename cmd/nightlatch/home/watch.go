@@ -1,6 +1,9 @@
 package home
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,7 +25,7 @@ func (h Home) CanariesFile() string { return h.Path(canariesFile) }
 // it is there or not: the config, devices, lists with all they include, what
 // commands write, and what the sinkhole works with.
 func (s *Settings) Watched() []string {
-	h, cfg := s.Home, s.Config
+	h, cfg := s.Home, s.written
 	out := []string{h.ConfigFile(), h.Path(overlayFile), h.Path(pausesFile), h.CanariesFile()}
 	if p := cfg.Sinkhole.Known.Path(h.Dir); p != "" {
 		out = append(out, p)
@@ -42,6 +45,40 @@ func (s *Settings) Watched() []string {
 		}
 	}
 	return out
+}
+
+// Stamps tells how files look, by path: size and time, empty for one that is not
+// there.
+type Stamps map[string]string
+
+// Look tells how the watched files look now. It differs from Seen when one was
+// edited since it was read.
+func (s *Settings) Look() Stamps {
+	out := Stamps{}
+	for _, path := range s.Watched() {
+		out[path] = stamp(path)
+	}
+	return out
+}
+
+// seeIncluded adds the files that are known only now that lists were read.
+func (s *Settings) seeIncluded() {
+	for path, now := range s.Look() {
+		if _, ok := s.Seen[path]; !ok {
+			s.Seen[path] = now
+		}
+	}
+}
+
+func stamp(path string) string {
+	st, err := os.Stat(path)
+	switch {
+	case err == nil:
+		return fmt.Sprintf("%d %d", st.Size(), st.ModTime().UnixNano())
+	case errors.Is(err, fs.ErrNotExist):
+		return ""
+	}
+	return "?"
 }
 
 // entries gives the visible files of a folder; none when there is no folder.

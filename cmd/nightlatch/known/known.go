@@ -35,7 +35,7 @@ writings and encodings. They stand in one file of the home folder that nobody
 else can read, and are never shown whole.
 
 Kinds: `+wrap(decoder.KnownKinds(), 72, "  "),
-		"  nightlatch known add imei\n  nightlatch known list\n  pass show phone/email | nightlatch known add email",
+		"  nightlatch known add imei\n  nightlatch known list\n  nightlatch known add email < address.txt",
 		add(a), list(a), remove(a))
 }
 
