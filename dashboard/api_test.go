@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"nightlatch/dashboard/form"
 	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
@@ -32,7 +33,7 @@ func TestAPIPages(t *testing.T) {
 	h := newHouse(t, j, nil)
 	next, seen, pages := "/api/v1/queries?limit=10&name=EXAMPLE", int64(26), 0
 	for next != "" {
-		page := decode[listOf[apiQuery]](t, h.get(t, next, 200))
+		page := decode[form.List[form.Query]](t, h.get(t, next, 200))
 		for _, q := range page.Items {
 			if q.ID != seen-1 || q.TookMS != 1.5 || !q.Time.Equal(at) {
 				t.Fatalf("after %d comes %+v", seen, q)
@@ -55,27 +56,27 @@ func TestAPIPages(t *testing.T) {
 
 func TestAPIShapes(t *testing.T) {
 	h := newHouse(t, nil, nil)
-	sum := decode[apiSum](t, h.get(t, "/api/v1/summary", 200))
+	sum := decode[form.Summary](t, h.get(t, "/api/v1/summary", 200))
 	if sum.Total.Queries != 4812 || len(sum.Hours) != 24 || sum.Blocked[0].List != "xiaomi" || sum.Blocked[0].Line != 14 || sum.Leaks[0].Owner != "Xiaomi" {
 		t.Errorf("summary %+v", sum)
 	}
-	devices := decode[listOf[apiDevice]](t, h.get(t, "/api/v1/devices", 200)).Items
+	devices := decode[form.List[form.Device]](t, h.get(t, "/api/v1/devices", 200)).Items
 	if len(devices) != 3 || devices[0].Name != "redmi" || !devices[0].Connected || devices[0].Today.BlockedQueries != 1066 || devices[1].Connected || devices[2].Handshake != nil {
 		t.Errorf("devices %+v", devices)
 	}
-	queries := decode[listOf[apiQuery]](t, h.get(t, "/api/v1/queries?blocked=1", 200)).Items
+	queries := decode[form.List[form.Query]](t, h.get(t, "/api/v1/queries?blocked=1", 200)).Items
 	if len(queries) != 3 || queries[0].Verdict.Action != "sink" || queries[0].Verdict.List != "xiaomi" || queries[0].Server != "8.8.8.8:53" {
 		t.Errorf("queries %+v", queries)
 	}
-	flows := decode[listOf[apiFlow]](t, h.get(t, "/api/v1/flows", 200)).Items
+	flows := decode[form.List[form.Flow]](t, h.get(t, "/api/v1/flows", 200)).Items
 	if len(flows) != 3 || flows[0].Verdict.Reason != "DNS over TLS" || flows[0].To != "8.8.8.8:853" {
 		t.Errorf("flows %+v", flows)
 	}
-	captures := decode[listOf[apiCapture]](t, h.get(t, "/api/v1/captures", 200)).Items
+	captures := decode[form.List[form.Capture]](t, h.get(t, "/api/v1/captures", 200)).Items
 	if len(captures) != 2 || len(captures[0].Layers) != 4 || captures[0].Findings[0].Kind != "url" || strings.Join(captures[0].Findings[0].Chain, ">") != "form>base64>gzip>json" {
 		t.Errorf("captures %+v", captures)
 	}
-	one := decode[apiCapture](t, h.get(t, "/api/v1/captures/8998", 200))
+	one := decode[form.Capture](t, h.get(t, "/api/v1/captures/8998", 200))
 	if one.ID != 8998 || one.Name != "sa.api.intl.miui.com" {
 		t.Errorf("capture %+v", one)
 	}
@@ -131,7 +132,7 @@ func TestAPIIsFitForATerminal(t *testing.T) {
 				t.Errorf("%s holds markup", target)
 			}
 		}
-		if got := decode[listOf[apiQuery]](t, h.get(t, "/api/v1/queries", 200)).Items[0].Name; utf8.ValidString(word) && got != word {
+		if got := decode[form.List[form.Query]](t, h.get(t, "/api/v1/queries", 200)).Items[0].Name; utf8.ValidString(word) && got != word {
 			t.Errorf("the API changed %q to %q", word, got)
 		}
 	}

@@ -31,7 +31,7 @@ func TestCAPage(t *testing.T) {
 		return resp, string(b)
 	}
 	if resp, body := ask("/ca", ""); resp.StatusCode != 200 || !strings.Contains(body, "nightlatch ca create") || strings.Contains(body, "nightlatch.crt") {
-		t.Errorf("without a CA: %d %s", resp.StatusCode, words(body))
+		t.Errorf("without a CA: %d %s", resp.StatusCode, plainText(body))
 	}
 	if resp, _ := ask("/ca/nightlatch.crt", ""); resp.StatusCode != 404 {
 		t.Errorf("a file without a CA: %d", resp.StatusCode)
@@ -43,7 +43,7 @@ func TestCAPage(t *testing.T) {
 	h.authority = func() *authority.CA { return ca }
 	for agent, first := range map[string]string{"Mozilla/5.0 (Linux; Android 14)": "Android", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X)": "iPhone"} {
 		resp, body := ask("/ca", agent)
-		text := words(body)
+		text := plainText(body)
 		for _, must := range []string{ca.Name(), ca.FingerprintPairs()[:24], ca.FingerprintPairs()[72:], "13 March 2031", "at or below miui.com", "xiaomi.com",
 			"Since Android 7 an app trusts only", "Certificate Trust Settings", "To undo"} {
 			if !strings.Contains(text, must) {
@@ -54,7 +54,7 @@ func TestCAPage(t *testing.T) {
 			t.Errorf("%s: the other phone comes first", agent)
 		}
 		if strings.Contains(body, "<form") || strings.Contains(body, "/queries") {
-			t.Errorf("%s: more of the house is shown than the certificate", agent)
+			t.Errorf("%s: more of the house is row.Shown than the certificate", agent)
 		}
 	}
 	block, _ := pem.Decode(ca.PEM())
@@ -73,7 +73,7 @@ func TestCAPage(t *testing.T) {
 		t.Errorf("another file: %d", resp.StatusCode)
 	}
 	h.clock = h.clock.Add(6 * 365 * 24 * time.Hour)
-	if _, body := ask("/ca", ""); !strings.Contains(words(body), "Expired") {
+	if _, body := ask("/ca", ""); !strings.Contains(plainText(body), "Expired") {
 		t.Error("an expired one is not told")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"nightlatch/dashboard/filter"
 	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
@@ -30,7 +31,7 @@ func TestFilter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := filterOf(q, 100)
+		got, err := filter.Of(q, 100)
 		if err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue
@@ -50,7 +51,7 @@ func badFilters() map[string]string {
 		"before=x": "before", "before=-1": "before", "before=9223372036854775807": "before", "before=1e3": "before", "before=0x10": "before",
 		"after=%00": "after", "limit=1001": "limit", "limit=-5": "limit", "limit=ten": "limit", "blocked=maybe": "blocked", "since=yesterday": "since",
 		"until=2026-13-01T00:00:00Z": "until", "device=a&device=b": "device", "nmae=x": "nmae", "cursor=abc": "cursor",
-		"name=%ff": "name", "name=" + strings.Repeat("a", maxField+1): "name",
+		"name=%ff": "name", "name=" + strings.Repeat("a", filter.MaxField+1): "name",
 	}
 }
 
@@ -88,7 +89,7 @@ func TestSummaryTakesOnlySince(t *testing.T) {
 
 func TestOlderKeepsTheFilter(t *testing.T) {
 	q, _ := url.ParseQuery("device=red+mi&name=a%26b&blocked=1&before=50&after=3&type=")
-	next, err := url.Parse(older(q, 41))
+	next, err := url.Parse(filter.Older(q, 41))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,14 +109,14 @@ func FuzzFilter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := filterOf(q, 100)
+		got, err := filter.Of(q, 100)
 		if err != nil {
 			if !strings.HasSuffix(sentence(err), ".") {
 				t.Fatalf("no sentence: %q", sentence(err))
 			}
 			return
 		}
-		if got.Limit < 1 || got.Limit > 100 || got.Before < 0 || got.After < 0 || len(got.NamePart) > maxField {
+		if got.Limit < 1 || got.Limit > 100 || got.Before < 0 || got.After < 0 || len(got.NamePart) > filter.MaxField {
 			t.Fatalf("%q gives %+v", raw, got)
 		}
 	})

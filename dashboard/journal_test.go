@@ -10,6 +10,8 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"nightlatch/dashboard/form"
+	"nightlatch/dashboard/words"
 	"nightlatch/decoder"
 	"nightlatch/journal"
 	"nightlatch/policy"
@@ -55,24 +57,24 @@ func TestWithTheJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := &house{Dashboard: d, handler: d.Handler()}
-	text := words(h.get(t, "/", 200))
+	text := plainText(h.get(t, "/", 200))
 	for _, must := range []string{"2 questions today, 1 stopped, 1 private value kept from 1 host.", "xiaomi :14", "DNS over TLS", "Android ID", "a notice of warning",
 		"caught with 1 private value", "1 connection, 1 refused", "en.wikipedia.org A answered cache"} {
 		if !strings.Contains(text, must) {
 			t.Errorf("the first page does not say %q:\n%s", must, text)
 		}
 	}
-	id := decode[listOf[apiCapture]](t, h.get(t, "/api/v1/captures", 200)).Items[0].ID
-	opened := h.get(t, "/leaks/"+count(id), 200)
+	id := decode[form.List[form.Capture]](t, h.get(t, "/api/v1/captures", 200)).Items[0].ID
+	opened := h.get(t, "/leaks/"+words.Count(id), 200)
 	if !strings.Contains(opened, "Android ID") || !strings.Contains(opened, `in1"><h3><span class="codec">json`) {
-		t.Errorf("the capture does not open:\n%s", words(opened))
+		t.Errorf("the capture does not open:\n%s", plainText(opened))
 	}
-	for _, target := range []string{"/", "/leaks", "/leaks/" + count(id), "/api/v1/captures"} {
+	for _, target := range []string{"/", "/leaks", "/leaks/" + words.Count(id), "/api/v1/captures"} {
 		if strings.Contains(h.get(t, target, 200), "3f1c9a7e5b2d8046") {
 			t.Errorf("%s shows the value unmasked", target)
 		}
 	}
-	if rows := decode[listOf[apiQuery]](t, h.get(t, "/api/v1/queries?blocked=1&name=MIUI&device=redmi", 200)).Items; len(rows) != 1 {
+	if rows := decode[form.List[form.Query]](t, h.get(t, "/api/v1/queries?blocked=1&name=MIUI&device=redmi", 200)).Items; len(rows) != 1 {
 		t.Errorf("the filter found %+v", rows)
 	}
 }

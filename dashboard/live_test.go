@@ -318,7 +318,7 @@ func TestLiveEndsWithTheSession(t *testing.T) {
 		<-time.After(2 * beat)
 		synctest.Wait()
 		if !ended(late) || strings.Contains(b.text(), "after-sign-out") {
-			t.Error("something was shown after signing out")
+			t.Error("something was row.Shown after signing out")
 		}
 		session = h.door.Begin(time.Now())
 		h.live.draw = func(context.Context) ([]section, error) { return nil, nil } // from here on nothing happens

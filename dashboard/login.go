@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nightlatch/dashboard/door"
+	"nightlatch/dashboard/words"
 )
 
 // cookieName holds the session id. It has no __Host- prefix, because that
@@ -103,17 +104,17 @@ func (d *Dashboard) cleanRedirect(w http.ResponseWriter, r *http.Request) {
 
 // refuseKnock answers a wrong token, or one that came too soon.
 func (d *Dashboard) refuseKnock(w http.ResponseWriter, r *http.Request, wait time.Duration) {
-	status, words := http.StatusUnauthorized, "That is not the token. It is printed by nightlatch when it starts."
+	status, said := http.StatusUnauthorized, "That is not the token. It is printed by nightlatch when it starts."
 	if wait > 0 {
 		seconds := int((wait + time.Second - 1) / time.Second)
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))
-		status, words = http.StatusTooManyRequests, fmt.Sprintf("Too many wrong tokens. Try again in %s.", span(wait))
+		status, said = http.StatusTooManyRequests, fmt.Sprintf("Too many wrong tokens. Try again in %s.", words.Span(wait))
 	}
 	if strings.HasPrefix(r.URL.Path, "/api/") {
-		d.fail(w, r, status, words)
+		d.fail(w, r, status, said)
 		return
 	}
-	d.showLogin(w, r, status, words)
+	d.showLogin(w, r, status, said)
 }
 
 func (d *Dashboard) loginPage(w http.ResponseWriter, r *http.Request) {

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"nightlatch/dashboard/chart"
+	"nightlatch/dashboard/row"
 	"nightlatch/dashboard/visible"
+	"nightlatch/dashboard/words"
 	"nightlatch/journal"
 )
 
@@ -37,9 +39,9 @@ type nowView struct {
 	Leaks     []leakCard
 	MoreLeaks bool
 	Stopped   []stoppedRow
-	Stream    []row
-	Notices   []row
-	Alerts    []row
+	Stream    []row.Row
+	Notices   []row.Row
+	Alerts    []row.Row
 	Wide      chart.Chart
 	Narrow    chart.Chart
 	Uptime    string
@@ -60,7 +62,7 @@ type deviceRow struct {
 // stoppedRow is a name that was stopped today.
 type stoppedRow struct {
 	Name, Owner string
-	By          by
+	By          row.By
 	Count       int64
 	Devices     int64
 }
@@ -101,7 +103,7 @@ func midnight(now time.Time) time.Time {
 func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 	now := d.now()
 	st := d.gateway()
-	v := nowView{At: now, Status: st, Uptime: span(now.Sub(st.Started)), Stats: d.journal.Stats()}
+	v := nowView{At: now, Status: st, Uptime: words.Span(now.Sub(st.Started)), Stats: d.journal.Stats()}
 	v.Lost = int64(v.Stats.Lost)
 	today, err := d.journal.Summary(ctx, midnight(now))
 	if err != nil {
@@ -133,7 +135,7 @@ func (d *Dashboard) lines(ctx context.Context, v *nowView) error {
 		return err
 	}
 	for _, e := range events {
-		if line, ok := rowOf(e); ok {
+		if line, ok := row.Of(e); ok {
 			v.Stream = append(v.Stream, line)
 		}
 	}
@@ -142,7 +144,7 @@ func (d *Dashboard) lines(ctx context.Context, v *nowView) error {
 		return err
 	}
 	for _, n := range notices {
-		line := rowOfNotice(n)
+		line := row.OfNotice(n)
 		if n.Level >= journal.Warn && v.At.Sub(n.Time) < alertFor && len(v.Alerts) < alertRows {
 			v.Alerts = append(v.Alerts, line)
 		} else if len(v.Notices) < noticeRows {
@@ -173,7 +175,7 @@ func deviceRows(devices []Device, today journal.Summary, now time.Time) (rows []
 			r.State = "away"
 		}
 		if !dev.Handshake.IsZero() {
-			r.Seen = ago(now, dev.Handshake)
+			r.Seen = words.Ago(now, dev.Handshake)
 		}
 		rows = append(rows, r)
 	}
@@ -187,8 +189,8 @@ func deviceRows(devices []Device, today journal.Summary, now time.Time) (rows []
 func stoppedNames(all []journal.BlockedName) []stoppedRow {
 	var out []stoppedRow
 	for _, b := range all[:min(len(all), stoppedRows)] {
-		out = append(out, stoppedRow{Name: visible.Cut(b.Name, longName), Owner: visible.Cut(b.Owner, 60), Count: b.Count, Devices: b.Devices,
-			By: by{List: visible.Cut(b.List, longName), Line: b.Line, Text: visible.Cut(b.Rule, longText), Reason: visible.Cut(b.Reason, longText)}})
+		out = append(out, stoppedRow{Name: visible.Cut(b.Name, row.LongName), Owner: visible.Cut(b.Owner, 60), Count: b.Count, Devices: b.Devices,
+			By: row.By{List: visible.Cut(b.List, row.LongName), Line: b.Line, Text: visible.Cut(b.Rule, row.LongText), Reason: visible.Cut(b.Reason, row.LongText)}})
 	}
 	return out
 }
@@ -214,7 +216,7 @@ func countLeaks(all []journal.FindingSummary) (values, names int64) {
 func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out []leakCard, more bool) {
 	at := map[[2]string]int{}
 	for _, c := range captures {
-		found := shown(c.Findings)
+		found := row.Shown(c.Findings)
 		if len(found) == 0 {
 			continue
 		}
@@ -227,7 +229,7 @@ func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out
 			}
 			i = len(out)
 			at[key] = i
-			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, longName), host: c.Name, Last: c.Time, ID: c.ID})
+			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, row.LongName), host: c.Name, Last: c.Time, ID: c.ID})
 		}
 		out[i].Captures++
 		for _, f := range found {

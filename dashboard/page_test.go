@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"nightlatch/dashboard/row"
+	"nightlatch/dashboard/words"
 	"nightlatch/journal"
 )
 
@@ -103,7 +105,7 @@ func TestPagesAreBuiltForAll(t *testing.T) {
 // TestNowAnswersInTenSeconds: the page holds what a person came for.
 func TestNowAnswersInTenSeconds(t *testing.T) {
 	h := newHouse(t, nil, nil)
-	text := words(h.get(t, "/", 200))
+	text := plainText(h.get(t, "/", 200))
 	for _, must := range []string{
 		"4,812 questions today, 1,204 stopped, 299 private values kept from 2 hosts.", "1 of 3 devices connected",
 		"redmi connected asked 3,120 stopped 1,066 caught 299", "mine yours, 4 rules", "handshake 48 s ago", "galaxy away", "ipad never connected",
@@ -124,8 +126,8 @@ func TestNowAnswersInTenSeconds(t *testing.T) {
 	}
 }
 
-// words is the text of a page, with its blanks folded.
-func words(body string) string {
+// plainText is the text of a page, with its blanks folded.
+func plainText(body string) string {
 	body = regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, " ")
 	body = strings.NewReplacer("&#39;", "'", "&amp;", "&", "&#34;", `"`).Replace(body)
 	body = strings.Join(strings.Fields(body), " ")
@@ -152,7 +154,7 @@ func TestEmptyStatesTeach(t *testing.T) {
 		"nothing in a chart": {Status{}, "/", "Nothing was asked in the last 24 hours"},
 	} {
 		h := newHouse(t, empty, func() Status { return tc.st })
-		if text := words(h.get(t, tc.target, 200)); !strings.Contains(text, tc.want) {
+		if text := plainText(h.get(t, tc.target, 200)); !strings.Contains(text, tc.want) {
 			t.Errorf("%s: the page does not say %q:\n%s", name, tc.want, text)
 		}
 	}
@@ -206,23 +208,14 @@ func TestCaptureOpensLayerByLayer(t *testing.T) {
 	}
 }
 
-func TestHolder(t *testing.T) {
-	steps := []step{{Path: "body/form:a"}, {Path: "body/form:a/base64"}, {Path: "body/form:ab"}}
-	for path, want := range map[string]int{"body/form:a/base64/x": 1, "body/form:a/base64": 1, "body/form:a": 0, "body/form:abc": -1, "body/form:ab:x": 2, "header/x": -1, "": -1} {
-		if got := holder(steps, path); got != want {
-			t.Errorf("%q lies in %d, want %d", path, got, want)
-		}
-	}
-}
-
 func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
-		count(0): "0", count(999): "999", count(1000): "1,000", count(-1234567): "-1,234,567",
-		size(999): "999 B", size(1000): "1.0 kB", size(2114): "2.1 kB", size(999_499): "999 kB", size(999_500): "1.0 MB", size(1_910_000_000): "1.9 GB", size(45_000_000): "45 MB",
-		span(48 * time.Second): "48 s", span(90 * time.Minute): "1 h", span(47 * time.Hour): "47 h", span(51 * time.Hour): "2 days", span(19 * time.Millisecond): "19 ms", span(-time.Second): "0 µs",
-		many(1, "day", "days"): "1 day", many(0, "day", "days"): "0 days",
-		kindWords("android_id"): "Android ID", kindWords("some_new_kind"): "some new kind", answeredBy("https://dns.quad9.net/dns-query#9.9.9.9"): "dns.quad9.net",
-		answeredBy("cache"): "cache", answeredBy(""): "answered here", answeredBy("udp://192.0.2.1:53"): "192.0.2.1:53",
+		words.Count(0): "0", words.Count(999): "999", words.Count(1000): "1,000", words.Count(-1234567): "-1,234,567",
+		words.Size(999): "999 B", words.Size(1000): "1.0 kB", words.Size(2114): "2.1 kB", words.Size(999_499): "999 kB", words.Size(999_500): "1.0 MB", words.Size(1_910_000_000): "1.9 GB", words.Size(45_000_000): "45 MB",
+		words.Span(48 * time.Second): "48 s", words.Span(90 * time.Minute): "1 h", words.Span(47 * time.Hour): "47 h", words.Span(51 * time.Hour): "2 days", words.Span(19 * time.Millisecond): "19 ms", words.Span(-time.Second): "0 µs",
+		words.Many(1, "day", "days"): "1 day", words.Many(0, "day", "days"): "0 days",
+		words.Kind("android_id"): "Android ID", words.Kind("some_new_kind"): "some new kind", row.AnsweredBy("https://dns.quad9.net/dns-query#9.9.9.9"): "dns.quad9.net",
+		row.AnsweredBy("cache"): "cache", row.AnsweredBy(""): "answered here", row.AnsweredBy("udp://192.0.2.1:53"): "192.0.2.1:53",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

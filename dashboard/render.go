@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"nightlatch/dashboard/visible"
+	"nightlatch/dashboard/words"
 )
 
 //go:embed web
@@ -39,7 +40,7 @@ func pageNames() []string {
 
 func loadPages(a assets) (*pages, error) {
 	base, err := template.New("base.html").Funcs(template.FuncMap{
-		"asset": a.url, "count": count, "size": size, "span": span, "kind": kindWords, "many": many, "cut": visible.Cut,
+		"asset": a.url, "count": words.Count, "size": words.Size, "span": words.Span, "kind": words.Kind, "many": words.Many, "cut": visible.Cut,
 		"len64": length, "int64": func(n int) int64 { return int64(n) }, "ruleCount": ruleCount,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.Local().Format("15:04:05") },

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 
+	"nightlatch/dashboard/filter"
+	"nightlatch/dashboard/row"
 	"nightlatch/journal"
 )
 
@@ -12,29 +14,29 @@ import (
 type tableView struct {
 	Filter   journal.Filter
 	Devices  []string
-	Rows     []row
+	Rows     []row.Row
 	Older    string // the address of the next page; empty on the last
 	Newest   bool   // this is the first page
 	Filtered bool   // something was asked for, so an empty page is no news
 }
 
 func (d *Dashboard) queriesPage(w http.ResponseWriter, r *http.Request) {
-	d.table(w, r, "queries", "Questions", func(ctx context.Context, f journal.Filter) ([]row, error) {
-		return mapped(d.journal.Queries, rowOfQuery)(ctx, f)
+	d.table(w, r, "queries", "Questions", func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
+		return mapped(d.journal.Queries, row.OfQuery)(ctx, f)
 	})
 }
 
 func (d *Dashboard) flowsPage(w http.ResponseWriter, r *http.Request) {
-	d.table(w, r, "flows", "Connections", func(ctx context.Context, f journal.Filter) ([]row, error) {
-		return mapped(d.journal.Flows, rowOfFlow)(ctx, f)
+	d.table(w, r, "flows", "Connections", func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
+		return mapped(d.journal.Flows, row.OfFlow)(ctx, f)
 	})
 }
 
 // mapped turns a read of the journal into one of rows.
-func mapped[T any](read func(context.Context, journal.Filter) ([]T, error), row1 func(T) row) func(context.Context, journal.Filter) ([]row, error) {
-	return func(ctx context.Context, f journal.Filter) ([]row, error) {
+func mapped[T any](read func(context.Context, journal.Filter) ([]T, error), row1 func(T) row.Row) func(context.Context, journal.Filter) ([]row.Row, error) {
+	return func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
 		all, err := read(ctx, f)
-		out := make([]row, 0, len(all))
+		out := make([]row.Row, 0, len(all))
 		for _, v := range all {
 			out = append(out, row1(v))
 		}
@@ -42,8 +44,8 @@ func mapped[T any](read func(context.Context, journal.Filter) ([]T, error), row1
 	}
 }
 
-func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title string, read func(context.Context, journal.Filter) ([]row, error)) {
-	f, err := filterOf(r.URL.Query(), pageRows)
+func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title string, read func(context.Context, journal.Filter) ([]row.Row, error)) {
+	f, err := filter.Of(r.URL.Query(), filter.PageRows)
 	if err != nil {
 		d.fail(w, r, http.StatusBadRequest, sentence(err))
 		return
@@ -58,7 +60,7 @@ func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title st
 	v := tableView{Filter: f, Rows: rows, Newest: f.Before == 0, Filtered: filtered(f), Devices: d.deviceNames(f.Device)}
 	if len(rows) > limit {
 		v.Rows = rows[:limit]
-		v.Older = older(r.URL.Query(), v.Rows[limit-1].ID)
+		v.Older = filter.Older(r.URL.Query(), v.Rows[limit-1].ID)
 	}
 	d.show(w, r, http.StatusOK, page{Name: name, Title: title, Body: v})
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"nightlatch/dashboard/visible"
+	"nightlatch/dashboard/words"
 )
 
 //go:embed report.html
@@ -49,7 +50,7 @@ func (r *Report) HTML(w io.Writer) error {
 func (r *Report) words() template.FuncMap {
 	in := func(t time.Time) time.Time { return t.In(r.zone) }
 	return template.FuncMap{
-		"count": count, "many": many, "times": times, "size": size, "kind": kindWords,
+		"count": words.Count, "many": words.Many, "times": times, "size": words.Size, "kind": words.Kind,
 		"cut":   func(s string) string { return visible.Cut(s, longText) },
 		"stamp": func(t time.Time) string { return in(t).Format("2 Jan 2006, 15:04") },
 		"day":   func(t time.Time) string { return in(t).Format("2 January 2006") },
@@ -161,7 +162,7 @@ func (r *Report) chart() chart {
 	full := float64(step * ((most + step - 1) / step))
 	plot := c.Base - 16
 	for v := int64(0); float64(v) <= full; v += step {
-		c.Lines = append(c.Lines, line{round(c.Base - plot*float64(v)/full), count(v)})
+		c.Lines = append(c.Lines, line{round(c.Base - plot*float64(v)/full), words.Count(v)})
 	}
 	slot := (c.Right - c.Left) / float64(n)
 	every := (n + 7) / 8
@@ -172,7 +173,7 @@ func (r *Report) chart() chart {
 		b.LowH, b.TopH = round(plot*float64(p.Stopped)/full), round(plot*float64(max(p.Asked-p.Stopped, 0))/full)
 		b.LowY = round(c.Base - b.LowH)
 		b.TopY = round(b.LowY - b.TopH)
-		b.Title = fmt.Sprintf("%s: %s, %s stopped", p.Start.In(r.zone).Format(form), many(p.Asked, "question", "questions"), count(p.Stopped))
+		b.Title = fmt.Sprintf("%s: %s, %s stopped", p.Start.In(r.zone).Format(form), words.Many(p.Asked, "question", "questions"), words.Count(p.Stopped))
 		if i%every == 0 {
 			b.Label = p.Start.In(r.zone).Format(label)
 		}

@@ -3,8 +3,9 @@ package report
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+
+	"nightlatch/dashboard/words"
 )
 
 // summary says the whole in a few sentences that need no other knowledge.
@@ -14,26 +15,26 @@ func summary(r *Report) []string {
 		return []string{fmt.Sprintf("The journal has nothing of %s in this period: it was not connected, or what it did is older than the journal remembers.", r.Device)}
 	}
 	out := []string{fmt.Sprintf("In this period %s asked for names %s and opened %s. %s and %s were stopped.", r.Device,
-		times(t.Questions), many(t.Connections, "connection", "connections"), many(t.StoppedQuestions, "question", "questions"), many(t.Refused, "connection", "connections"))}
+		times(t.Questions), words.Many(t.Connections, "connection", "connections"), words.Many(t.StoppedQuestions, "question", "questions"), words.Many(t.Refused, "connection", "connections"))}
 	if t.Payloads > 0 {
 		out = append(out, fmt.Sprintf("In the place of %s the gateway took %s, of which %s could be read. None of them was passed on.",
-			many(int64(withPayloads(r.Stopped)), "stopped server", "stopped servers"), many(t.Payloads, "message", "messages"), count(t.Read)))
+			words.Many(int64(withPayloads(r.Stopped)), "stopped server", "stopped servers"), words.Many(t.Payloads, "message", "messages"), words.Count(t.Read)))
 	}
 	if t.Values > 0 {
 		out = append(out, fmt.Sprintf("They held %s: %s. %s proved: the owner had told the value to the gateway in advance, or planted it. The others are likely: their form, their checksum or the name they stand under says what they are.",
-			many(t.Values, "private value", "private values"), list(kindsOf(r.Stopped)), areProved(t.Proved)))
+			words.Many(t.Values, "private value", "private values"), list(kindsOf(r.Stopped)), areProved(t.Proved)))
 	} else if t.Payloads > 0 {
 		out = append(out, "No private value was recognised in them. That is no proof that there was none.")
 	}
 	if t.Passed > 0 {
 		out = append(out, fmt.Sprintf("%s did reach servers: %s. The owner chose to observe these servers, and to stop nothing.",
-			many(t.Passed, "private value", "private values"), list(kindsOf(r.Received))))
+			words.Many(t.Passed, "private value", "private values"), list(kindsOf(r.Received))))
 	}
 	if names := named(r.Companies); len(names) > 0 {
 		out = append(out, "The stopped servers belong to "+list(names)+", as the lists say that stopped them.")
 	}
 	if n := len(r.Received); n > 0 {
-		out = append(out, fmt.Sprintf("%s received something. What was in it is not known, except where it says so: the gateway does not open what it lets through.", many(int64(n), "other server", "other servers")))
+		out = append(out, fmt.Sprintf("%s received something. What was in it is not known, except where it says so: the gateway does not open what it lets through.", words.Many(int64(n), "other server", "other servers")))
 	}
 	return out
 }
@@ -45,7 +46,7 @@ func areProved(n int64) string {
 	case 1:
 		return "1 of these is"
 	}
-	return count(n) + " of these are"
+	return words.Count(n) + " of these are"
 }
 
 func withPayloads(all []Server) (n int) {
@@ -76,7 +77,7 @@ func kindsOf(all []Server) []string {
 		return strings.Compare(a, b)
 	})
 	for i, k := range kinds {
-		kinds[i] = kindWords(k)
+		kinds[i] = words.Kind(k)
 	}
 	return kinds
 }
@@ -104,15 +105,6 @@ func list(all []string) string {
 	return strings.Join(all[:len(all)-1], ", ") + " and " + all[len(all)-1]
 }
 
-// count writes n with a comma between thousands.
-func count(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
 // times writes how often.
 func times(n int64) string {
 	switch n {
@@ -123,71 +115,5 @@ func times(n int64) string {
 	case 2:
 		return "twice"
 	}
-	return count(n) + " times"
-}
-
-func many(n int64, one, several string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return count(n) + " " + several
-}
-
-// size writes bytes in powers of a thousand.
-func size(n int64) string {
-	v, units := float64(n), []string{"B", "kB", "MB", "GB", "TB"}
-	for v >= 999.5 && len(units) > 1 {
-		v, units = v/1000, units[1:]
-	}
-	if v < 9.95 && units[0] != "B" {
-		return fmt.Sprintf("%.1f %s", v, units[0])
-	}
-	return fmt.Sprintf("%.0f %s", v, units[0])
-}
-
-// kindWords says what a kind of value is, for people who never saw one.
-func kindWords(kind string) string {
-	switch kind {
-	case "android_id":
-		return "Android ID"
-	case "gaid", "idfa":
-		return "advertising ID"
-	case "oaid", "vaid", "aaid":
-		return "advertising ID (" + strings.ToUpper(kind) + ")"
-	case "imei", "meid", "imsi", "iccid":
-		return strings.ToUpper(kind)
-	case "gsf_id":
-		return "Google services ID"
-	case "canary":
-		return "planted address"
-	case "url", "canary_url":
-		return "visited address"
-	case "search_query":
-		return "search"
-	case "email":
-		return "e-mail address"
-	case "phone":
-		return "phone number"
-	case "wifi_mac", "mac", "bt_mac":
-		return "MAC address"
-	case "bssid":
-		return "Wi-Fi router (BSSID)"
-	case "ssid":
-		return "Wi-Fi name"
-	case "lan_ip":
-		return "home network address"
-	case "wan_ip":
-		return "internet address"
-	case "package_list", "packages":
-		return "installed apps"
-	case "folder":
-		return "opened folder"
-	case "model":
-		return "phone model"
-	case "serial":
-		return "serial number"
-	case "installation_id":
-		return "installation ID"
-	}
-	return strings.ReplaceAll(kind, "_", " ")
+	return words.Count(n) + " times"
 }

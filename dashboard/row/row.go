@@ -1,4 +1,6 @@
-package dashboard
+// Package row turns events of the journal into lines of a table, in words for
+// people. It is pure.
+package row
 
 import (
 	"fmt"
@@ -8,19 +10,20 @@ import (
 
 	"nightlatch/blocklists"
 	"nightlatch/dashboard/visible"
+	"nightlatch/dashboard/words"
 	"nightlatch/journal"
 	"nightlatch/policy"
 )
 
 // Lengths at which hostile text is cut on a page; the API has it whole.
 const (
-	longName = 120
-	longText = 300
+	LongName = 120
+	LongText = 300
 )
 
-// row is one event as a line of a table. Tone picks its colour, Outcome says
+// Row is one event as a line of a table. Tone picks its colour, Outcome says
 // the same in words.
-type row struct {
+type Row struct {
 	ID      int64
 	At      time.Time
 	Kind    string // query, flow, capture or notice
@@ -29,11 +32,11 @@ type row struct {
 	More    string // type, port, size: what else a person wants to see
 	Outcome string
 	Tone    string // pass, stop, leak, fail or note
-	By      by
+	By      By
 }
 
-// by is what decided: a line of a list, or a reason.
-type by struct {
+// By is what decided: a line of a list, or a reason.
+type By struct {
 	List   string
 	Line   int
 	Text   string // the rule as written
@@ -41,31 +44,31 @@ type by struct {
 	Reason string // when no list decided
 }
 
-func decidedBy(rule blocklists.Rule, reason string) by {
-	return by{List: visible.Cut(rule.List, longName), Line: rule.Line, Text: visible.Cut(rule.Text, longText), Why: visible.Cut(rule.Why, longText), Reason: visible.Cut(reason, longText)}
+func decidedBy(rule blocklists.Rule, reason string) By {
+	return By{List: visible.Cut(rule.List, LongName), Line: rule.Line, Text: visible.Cut(rule.Text, LongText), Why: visible.Cut(rule.Why, LongText), Reason: visible.Cut(reason, LongText)}
 }
 
-// rowOf gives the line of any event that the journal kept.
-func rowOf(e journal.StoredEvent) (row, bool) {
+// Of gives the line of any event that the journal kept.
+func Of(e journal.StoredEvent) (Row, bool) {
 	switch v := e.Event.(type) {
 	case journal.StoredQuery:
-		return rowOfQuery(v), true
+		return OfQuery(v), true
 	case journal.StoredFlow:
-		return rowOfFlow(v), true
+		return OfFlow(v), true
 	case journal.StoredCapture:
-		return rowOfCapture(v), true
+		return OfCapture(v), true
 	case journal.StoredNotice:
-		return rowOfNotice(v), true
+		return OfNotice(v), true
 	}
-	return row{}, false
+	return Row{}, false
 }
 
-func rowOfQuery(q journal.StoredQuery) row {
-	r := row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: visible.Cut(q.Name, longName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
+func OfQuery(q journal.StoredQuery) Row {
+	r := Row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: visible.Cut(q.Name, LongName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
 	r.Outcome, r.Tone = "stopped", "stop"
 	switch {
 	case q.Verdict.Action.Stops() && q.Through != "":
-		r.More += " → " + visible.Cut(q.Through, longName)
+		r.More += " → " + visible.Cut(q.Through, LongName)
 	case q.Verdict.Action.Stops():
 	case q.Verdict.Action == policy.Rewrite:
 		r.Outcome, r.Tone = "answered by a rule", "pass"
@@ -81,13 +84,13 @@ func rowOfQuery(q journal.StoredQuery) row {
 		r.Outcome, r.Tone = "answered", "pass"
 	}
 	if (q.Verdict.Action == policy.Pass || q.Verdict.Action == policy.Observe) && r.By.Reason == "" {
-		r.By.Reason = answeredBy(q.Upstream)
+		r.By.Reason = AnsweredBy(q.Upstream)
 	}
 	return r
 }
 
-// answeredBy shortens an upstream to what tells it from others.
-func answeredBy(upstream string) string {
+// AnsweredBy shortens an upstream to what tells it from others.
+func AnsweredBy(upstream string) string {
 	if upstream == "" {
 		return "answered here"
 	}
@@ -98,15 +101,15 @@ func answeredBy(upstream string) string {
 	return visible.Cut(s, 60)
 }
 
-func rowOfFlow(f journal.StoredFlow) row {
-	r := row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: f.Device, Name: visible.Cut(f.Name, longName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
+func OfFlow(f journal.StoredFlow) Row {
+	r := Row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: f.Device, Name: visible.Cut(f.Name, LongName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
 	r.More = destination(f.Proto, f.Dst, f.Name != "")
 	if f.Name == "" {
 		r.Name = f.Dst.Addr().Unmap().String()
 	}
 	switch f.Verdict.Action {
 	case policy.Pass, policy.Observe:
-		r.Outcome, r.Tone = "↑ "+size(f.Up)+" ↓ "+size(f.Down), "pass"
+		r.Outcome, r.Tone = "↑ "+words.Size(f.Up)+" ↓ "+words.Size(f.Down), "pass"
 		if f.Err != "" {
 			r.Outcome, r.Tone = visible.Cut(f.Err, 60), "fail"
 		}
@@ -134,26 +137,26 @@ func destination(proto string, dst netip.AddrPort, withAddr bool) string {
 	return s
 }
 
-func rowOfCapture(c journal.StoredCapture) row {
-	r := row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: visible.Cut(c.Name, longName), Tone: "stop", By: by{Reason: "the sinkhole"}}
-	r.More = visible.Cut(c.Scheme, 10) + ", " + size(c.Size)
-	n := int64(len(shown(c.Findings)))
+func OfCapture(c journal.StoredCapture) Row {
+	r := Row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: visible.Cut(c.Name, LongName), Tone: "stop", By: By{Reason: "the sinkhole"}}
+	r.More = visible.Cut(c.Scheme, 10) + ", " + words.Size(c.Size)
+	n := int64(len(Shown(c.Findings)))
 	switch {
 	case n > 0:
-		r.Outcome, r.Tone = "caught with "+many(n, "private value", "private values"), "leak"
+		r.Outcome, r.Tone = "caught with "+words.Many(n, "private value", "private values"), "leak"
 	case c.TLS != nil && c.TLS.Outcome != "" && c.Size == 0:
 		r.Outcome = "caught, unread: " + visible.Cut(c.TLS.Outcome, 60)
 	default:
 		r.Outcome = "caught"
 	}
 	if c.Repeats > 0 {
-		r.More += ", and " + many(int64(c.Repeats), "like it", "like it")
+		r.More += ", and " + words.Many(int64(c.Repeats), "like it", "like it")
 	}
 	return r
 }
 
-func rowOfNotice(n journal.StoredNotice) row {
-	r := row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: visible.Cut(n.Text, longText), More: visible.Cut(n.Room, 30), Outcome: "note", Tone: "note"}
+func OfNotice(n journal.StoredNotice) Row {
+	r := Row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: visible.Cut(n.Text, LongText), More: visible.Cut(n.Room, 30), Outcome: "note", Tone: "note"}
 	switch {
 	case n.Level >= journal.Error:
 		r.Outcome, r.Tone = "error", "fail"
@@ -163,9 +166,9 @@ func rowOfNotice(n journal.StoredNotice) row {
 	return r
 }
 
-// shown are the findings a person is shown at first: what only looks like an
+// Shown are the findings a person is Shown at first: what only looks like an
 // identifier stays behind a fold.
-func shown(all []journal.StoredFinding) []journal.StoredFinding {
+func Shown(all []journal.StoredFinding) []journal.StoredFinding {
 	out := make([]journal.StoredFinding, 0, len(all))
 	for _, f := range all {
 		if f.Confidence != "possible" {

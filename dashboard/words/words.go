@@ -1,4 +1,6 @@
-package dashboard
+// Package words writes numbers, sizes, spans of time and kinds of values for
+// people. It is pure.
+package words
 
 import (
 	"fmt"
@@ -7,8 +9,8 @@ import (
 	"time"
 )
 
-// count writes n with a comma between thousands.
-func count(n int64) string {
+// Count writes n with a comma between thousands.
+func Count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	neg := strings.HasPrefix(s, "-")
 	s = strings.TrimPrefix(s, "-")
@@ -21,8 +23,8 @@ func count(n int64) string {
 	return s
 }
 
-// size writes bytes in powers of a thousand: 999 B, 2.1 kB, 45 MB.
-func size(n int64) string {
+// Size writes bytes in powers of a thousand: 999 B, 2.1 kB, 45 MB.
+func Size(n int64) string {
 	if n < 1000 {
 		return strconv.FormatInt(n, 10) + " B"
 	}
@@ -38,8 +40,8 @@ func size(n int64) string {
 	return fmt.Sprintf("%.0f %s", v, unit)
 }
 
-// span writes a duration by its largest unit.
-func span(d time.Duration) string {
+// Span writes a duration by its largest unit.
+func Span(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
 		return fmt.Sprintf("%d µs", max(d.Microseconds(), 0))
@@ -55,29 +57,29 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
-// ago writes how long before now t was.
-func ago(now, t time.Time) string {
+// Ago writes how long before now t was.
+func Ago(now, t time.Time) string {
 	if d := now.Sub(t); d >= time.Second {
-		return span(d) + " ago"
+		return Span(d) + " ago"
 	}
 	return "just now"
 }
 
-// many chooses between one and several, with the number.
-func many(n int64, one, several string) string {
+// Many chooses between one and several, with the number.
+func Many(n int64, one, several string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return count(n) + " " + several
+	return Count(n) + " " + several
 }
 
-// kindWords says what a kind of finding is, in words for people. A kind that
+// Kind says what a kind of finding is, in words for people. A kind that
 // is not named here is shown as it is, without underscores.
-func kindWords(kind string) string {
+func Kind(kind string) string {
 	switch kind {
 	case "android_id":
 		return "Android ID"
-	case "gaid":
+	case "gaid", "idfa":
 		return "advertising ID"
 	case "oaid", "vaid", "aaid":
 		return strings.ToUpper(kind) + " (advertising ID)"
@@ -85,6 +87,10 @@ func kindWords(kind string) string {
 		return strings.ToUpper(kind)
 	case "gsf_id":
 		return "Google services ID"
+	case "canary":
+		return "planted address"
+	case "folder":
+		return "opened folder"
 	case "url", "canary_url":
 		return "visited address"
 	case "search_query":
@@ -95,7 +101,7 @@ func kindWords(kind string) string {
 		return "e-mail address"
 	case "phone":
 		return "phone number"
-	case "wifi_mac", "mac":
+	case "wifi_mac", "mac", "bt_mac":
 		return "MAC address"
 	case "bssid":
 		return "Wi-Fi router (BSSID)"
@@ -105,7 +111,7 @@ func kindWords(kind string) string {
 		return "home network address"
 	case "wan_ip":
 		return "internet address"
-	case "package_list":
+	case "package_list", "packages":
 		return "installed apps"
 	case "build_fingerprint":
 		return "system build"

@@ -1,4 +1,6 @@
-package dashboard
+// Package filter reads what a page or a program asks of the journal from the
+// query string of an address, and writes it back. It is pure.
+package filter
 
 import (
 	"fmt"
@@ -14,17 +16,17 @@ import (
 
 // Rows of one page, and the most the API gives at once.
 const (
-	pageRows = 100
-	apiRows  = 1000
+	PageRows = 100
+	APIRows  = 1000
 )
 
-// maxField is the longest text a filter takes: a DNS name has at most 253
+// MaxField is the longest text a filter takes: a DNS name has at most 253
 // letters, a finding's path is not searched.
-const maxField = 253
+const MaxField = 253
 
-// filterOf reads a filter from a query string. Every mistake is an error that
+// Of reads a filter from a query string. Every mistake is an error that
 // names the field: a filter that is silently ignored would show a wrong truth.
-func filterOf(q url.Values, limit int) (journal.Filter, error) {
+func Of(q url.Values, limit int) (journal.Filter, error) {
 	f := journal.Filter{Limit: limit}
 	for key, values := range q {
 		if len(values) != 1 {
@@ -38,8 +40,8 @@ func filterOf(q url.Values, limit int) (journal.Filter, error) {
 }
 
 func setField(f *journal.Filter, key, v string, limit int) (err error) {
-	if len(v) > maxField || !utf8.ValidString(v) {
-		return fmt.Errorf("%s is longer than %d letters, or no text at all", visible.Cut(key, 40), maxField)
+	if len(v) > MaxField || !utf8.ValidString(v) {
+		return fmt.Errorf("%s is longer than %d letters, or no text at all", visible.Cut(key, 40), MaxField)
 	}
 	if v == "" { // a field of a form that was left empty
 		v = "0"
@@ -111,8 +113,8 @@ func moment(key, v string) (time.Time, error) {
 	return t, nil
 }
 
-// older is the same query string, from below the given id on.
-func older(q url.Values, id int64) string {
+// Older is the same query string, from below the given id on.
+func Older(q url.Values, id int64) string {
 	next := url.Values{}
 	for k, v := range q {
 		if k != "after" && len(v) == 1 && v[0] != "" {
