@@ -58,10 +58,10 @@ func (t *Tunnel) handleICMP(id stack.TransportEndpointID, pkt *stack.PacketBuffe
 		data:   pkt.Data().AsRange().ToSlice(),
 		quoted: append(append([]byte(nil), pkt.NetworkHeader().Slice()...), h...),
 	}
-	f.verdict = t.judge(&f.Flow, f.began)
-	if f.verdict.Action.Stops() {
+	v := f.judged(f.began)
+	if v.Action.Stops() {
 		f.refused()
-		if f.verdict.Action != policy.Drop {
+		if v.Action != policy.Drop {
 			t.unreachable(f, e, true)
 		}
 		return true

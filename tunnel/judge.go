@@ -38,13 +38,17 @@ func (t *Tunnel) flowOf(proto uint8, id stack.TransportEndpointID) (*peer, polic
 	return p, f
 }
 
-// judge names the flow and decides about it: the sinkhole's addresses belong
-// to the policy alone, everything else passes the guard first. Port 53 never
-// comes here.
-func (t *Tunnel) judge(f *policy.Flow, now time.Time) policy.Verdict {
+// name gives the flow the name by which its device reached the address.
+func (t *Tunnel) name(f *policy.Flow) {
 	if t.opts.Handlers.NameOf != nil {
 		f.Name, f.Exact = t.opts.Handlers.NameOf(f.Device, f.Dst.Addr())
 	}
+}
+
+// judge decides about a flow by its name: the sinkhole's addresses belong
+// to the policy alone, everything else passes the guard first. Port 53 never
+// comes here.
+func (t *Tunnel) judge(f *policy.Flow, now time.Time) policy.Verdict {
 	sunk := t.sunk(f.Dst.Addr())
 	if !sunk {
 		if why, ok := t.guard.Check(f.Dst.Addr()); !ok {

@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -54,7 +55,10 @@ type peer struct {
 }
 
 // member is something that must end with the peer.
-type member struct{ end func() }
+type member struct {
+	end  func()
+	open openFlow // of a TCP flow
+}
 
 // newPeer makes the living side of spec, half of everything being its share.
 func newPeer(spec Peer, l Limits) *peer {
@@ -67,8 +71,14 @@ func newPeer(spec Peer, l Limits) *peer {
 // join registers what must end with the peer and gives the function that takes
 // it out again; nil when the peer is already gone. end may be called at any
 // time, once, from any goroutine.
-func (p *peer) join(end func()) (leave func()) {
-	m := &member{end}
+func (p *peer) join(end func()) (leave func()) { return p.enter(&member{end: end}) }
+
+// joinFlow is join for a TCP flow, which may also end by its own verdict.
+func (p *peer) joinFlow(f *flow, end context.CancelCauseFunc) (leave func()) {
+	return p.enter(&member{func() { end(context.Canceled) }, openFlow{f, end}})
+}
+
+func (p *peer) enter(m *member) (leave func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.dead {

@@ -31,12 +31,15 @@ func (t *Tunnel) Stats() Stats {
 
 // flow is a [policy.Flow] on its way to the journal.
 type flow struct {
-	policy.Flow
-	t        *Tunnel
-	peer     *peer
-	began    time.Time
-	verdict  policy.Verdict
-	up, down atomic.Int64
+	policy.Flow // mu guards what names it
+	t           *Tunnel
+	peer        *peer
+	began       time.Time
+	up, down    atomic.Int64
+
+	mu      sync.Mutex
+	verdict policy.Verdict
+	decided bool // the policy was asked
 }
 
 func newFlow(t *Tunnel, p *peer, f policy.Flow) *flow {
@@ -44,6 +47,8 @@ func newFlow(t *Tunnel, p *peer, f policy.Flow) *flow {
 }
 
 func (f *flow) event(err error) journal.Flow {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return journal.Flow{
 		Time: f.began, Device: f.Device.Name, Proto: protoName(f.Proto), Src: f.Src, Dst: f.Dst,
 		Name: f.Name, Exact: f.Exact, Verdict: f.verdict,

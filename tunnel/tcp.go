@@ -54,9 +54,9 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 		return
 	}
 	f := newFlow(t, p, pf)
-	ctx, cancel := context.WithCancel(t.ctx)
-	defer cancel()
-	leave := p.join(cancel)
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	defer cancel(nil)
+	leave := p.joinFlow(f, cancel)
 	if leave == nil {
 		return
 	}
@@ -65,15 +65,15 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 		t.tcpDNS(ctx, r, f)
 		return
 	}
-	f.verdict = t.judge(&f.Flow, f.began)
-	switch f.verdict.Action {
+	v := f.judged(f.began)
+	switch v.Action {
 	case policy.Pass, policy.Observe:
 		t.tcpPass(ctx, r, f)
 	case policy.Sink:
 		t.tcpSink(ctx, r, f)
 	default:
 		f.refused() // first, so that the journal is never behind the phone
-		r.answer(f.verdict.Action == policy.Deny)
+		r.answer(v.Action == policy.Deny)
 	}
 }
 
@@ -89,14 +89,14 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	far, err := t.dial(dctx, f)
 	done()
 	if err != nil {
-		f.failed(err)
+		f.failed(cause(ctx, err))
 		r.answer(!timedOut(err))
 		return
 	}
 	defer far.Close()
 	c := r.accept(ctx)
 	if c == nil {
-		f.failed(errNoHandshake)
+		f.failed(cause(ctx, errNoHandshake))
 		return
 	}
 	defer c.Close()
@@ -118,6 +118,14 @@ var errSockets = errors.New("too many open connections")
 
 // errNoHandshake: the phone gave up while we dialled.
 var errNoHandshake = errors.New("device gave up")
+
+// cause is why a flow failed with err: because it was ended, if it was.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
 
 func (p *peer) addTCP(n int) {
 	p.mu.Lock()
@@ -141,7 +149,7 @@ func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
 	}
 	c := r.accept(ctx)
 	if c == nil {
-		f.failed(errNoHandshake)
+		f.failed(cause(ctx, errNoHandshake))
 		return
 	}
 	defer c.Close()
@@ -149,7 +157,7 @@ func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
 	t.opts.Handlers.Sink(ctx, f.Flow, &countedConn{Conn: c, f: f})
-	f.ended(nil)
+	f.ended(context.Cause(ctx))
 }
 
 // accept completes the handshake towards the phone; nil when the phone has

@@ -224,6 +224,8 @@ func (t *Tunnel) Run(ctx context.Context) error {
 	defer keep.Stop()
 	refresh := time.NewTicker(guardRefresh)
 	defer refresh.Stop()
+	rejudge := time.NewTicker(rejudgeEvery)
+	defer rejudge.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -232,6 +234,8 @@ func (t *Tunnel) Run(ctx context.Context) error {
 			return errors.New("tunnel: the WireGuard device stopped by itself")
 		case now := <-keep.C:
 			t.sweep(now)
+		case <-rejudge.C:
+			t.Rejudge()
 		case <-refresh.C:
 			if err := t.guard.Refresh(); err != nil {
 				t.log.Debug("guard refresh", "err", err)

@@ -37,7 +37,15 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	if m != nil {
 		uf = m.flow(f.Dst)
 	}
-	if uf == nil || uf.policy != t.currentPolicy() {
+	if uf != nil && uf.policy != t.currentPolicy() {
+		if cause := uf.again(now); cause != nil {
+			m.forget(f.Dst, cause)
+			uf = nil
+		} else {
+			uf.policy = t.currentPolicy()
+		}
+	}
+	if uf == nil {
 		var ok bool
 		if m, uf, ok = t.openUDP(p, f, data, now); uf == nil {
 			return ok
@@ -64,20 +72,16 @@ func (t *Tunnel) currentPolicy() *policy.Policy {
 	return t.opts.Policy.Load()
 }
 
-// openUDP judges a flow that is new, or was judged by an older policy. Without
-// a flow it tells whether the datagram is done with (silence) or refused.
+// openUDP judges a new flow. Without a flow it tells whether the datagram is
+// done with (silence) or refused.
 func (t *Tunnel) openUDP(p *peer, pf policy.Flow, data []byte, now time.Time) (*mapping, *udpFlow, bool) {
 	uf := &udpFlow{flow: newFlow(t, p, pf), policy: t.currentPolicy()}
-	uf.verdict = t.judge(&uf.Flow, now)
-	if uf.verdict.Action.Stops() {
-		if m := p.mappingOf(pf.Src); m != nil {
-			m.forget(pf.Dst)
-		}
-		if uf.verdict.Action == policy.Sink {
+	if v := uf.judged(now); v.Action.Stops() {
+		if v.Action == policy.Sink {
 			return nil, nil, t.sinkPacket(uf, data)
 		}
 		uf.refused()
-		return nil, nil, uf.verdict.Action == policy.Drop
+		return nil, nil, v.Action == policy.Drop
 	}
 	if m := p.mappingOf(pf.Src); m != nil {
 		if known := m.add(uf); known != nil {
@@ -229,11 +233,6 @@ func (m *mapping) add(uf *udpFlow) *udpFlow {
 		m.mu.Unlock()
 		return nil
 	}
-	if before := m.flows[uf.Dst]; before != nil {
-		before.policy, before.verdict = uf.policy, uf.verdict // judged again, still allowed
-		m.mu.Unlock()
-		return before
-	}
 	if len(m.flows) >= flowsPerMapping {
 		for _, f := range m.flows {
 			if old == nil || f.last.Load() < old.last.Load() {
@@ -251,14 +250,14 @@ func (m *mapping) add(uf *udpFlow) *udpFlow {
 	return uf
 }
 
-// forget ends one destination.
-func (m *mapping) forget(dst netip.AddrPort) {
+// forget ends one destination because of err.
+func (m *mapping) forget(dst netip.AddrPort, err error) {
 	m.mu.Lock()
 	uf := m.flows[dst]
 	delete(m.flows, dst)
 	m.mu.Unlock()
 	if uf != nil {
-		uf.ended(nil)
+		uf.ended(err)
 	}
 }
 

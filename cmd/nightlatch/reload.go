@@ -46,6 +46,7 @@ func (g *gateway) reload() error {
 		return err
 	}
 	g.policy.Store(p)
+	g.tunnel.Rejudge()
 	g.names.Store(names)
 	g.tellReload(next)
 	g.settings = next
@@ -89,6 +90,25 @@ func (g *gateway) tellReload(next *home.Settings) {
 		g.notice(journal.Error, "blocklists", "%s; the last good version stays in force", strings.TrimPrefix(b.Err.Error(), "blocklists: "))
 	}
 	g.notice(journal.Info, "config", "reloaded: %s, %s", count(next.Lists.Rules(), "rule"), count(len(next.Devices), "device"))
+	if next.Lists.Unkept != nil {
+		g.notice(journal.Warn, "blocklists", "%s; the lists were read anew", next.Lists.Unkept)
+	}
+}
+
+// mend reads the lists anew when their compiled form turns out to be damaged: a
+// rule may be missed until then.
+func (g *gateway) mend(s *home.Settings) {
+	if !g.verified {
+		g.verified = true
+		s.Lists.Set.Verify() // what it finds stands in Damaged
+	}
+	damage := s.Lists.Set.Damaged()
+	if damage == nil {
+		return
+	}
+	g.notice(journal.Error, "blocklists", "%s: %s; it is made anew", s.Home.CompiledFile(), damage)
+	os.Remove(s.Home.CompiledFile()) // nothing of it is trusted
+	g.reload()
 }
 
 // count writes a number with its noun: 1 rule, 2 rules.
@@ -117,6 +137,7 @@ func (g *gateway) watch(ctx context.Context) error {
 		g.mu.Lock()
 		s := g.settings
 		g.mu.Unlock()
+		g.mend(s)
 		now := s.Look()
 		// Two looks alike: the editor is done. What failed once is not tried again.
 		if maps.Equal(now, last) && !maps.Equal(now, s.Seen) && !maps.Equal(now, failed) {
