@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/smallnet"
@@ -405,6 +406,62 @@ func TestEditOfIncluded(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestDamagedLists: compiled lists that were damaged on the disk, in a part that
+// is looked at when they are opened or in one that is not, are told and made
+// anew, and what they stop stays stopped.
+func TestDamagedLists(t *testing.T) {
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
+			var path string
+			h := newHouse(t, func(dir string) {
+				path = home.Home{Dir: dir}.CompiledFile()
+				if _, err := (home.Home{Dir: dir}).Load(); err != nil {
+					t.Fatal(err)
+				}
+				damage(t, path, late)
+			})
+			p := h.connect("phone")
+			h.noticed("lists.compiled", "anew")
+			if err := eventually("the lists", func() error {
+				if !h.blocked(p, "sa.api.intl.miui.com") {
+					return errors.New("a name is not stopped any more")
+				}
+				if s, err := blocklists.Open(path); err != nil || s.Verify() != nil {
+					return fmt.Errorf("the file is not whole again: %v", err)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// damage changes one byte of compiled lists: one that opening them meets, or one
+// that only shows later.
+func damage(t *testing.T, path string, late bool) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := 100; at < len(b); at += 256 {
+		b[at] ^= 0x55
+		if err := os.WriteFile(path+".new", b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := blocklists.Open(path + ".new")
+		if err != nil && !late || err == nil && late && s.Verify() != nil {
+			if err := os.Rename(path+".new", path); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		b[at] ^= 0x55
+	}
+	t.Fatal("no such place is in the file")
 }
 
 // TestBrokenConfigKeepsRunning: an edit that breaks nightlatch.yaml changes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
 	"reflect"
 	"strings"
 	"time"
@@ -91,8 +92,13 @@ func (g *gateway) tellReload(next *home.Settings) {
 	}
 	g.notice(journal.Info, "config", "reloaded: %s, %s", count(next.Lists.Rules(), "rule"), count(len(next.Devices), "device"))
 	if next.Lists.Unkept != nil {
-		g.notice(journal.Warn, "blocklists", "%s; the lists were read anew", next.Lists.Unkept)
+		g.notice(journal.Warn, "blocklists", "%s", unkept(next))
 	}
+}
+
+// unkept says why the lists were not taken from their compiled form.
+func unkept(s *home.Settings) string {
+	return fmt.Sprintf("%s: %s; the lists were read anew from their files", s.Home.CompiledFile(), s.Lists.Unkept)
 }
 
 // mend reads the lists anew when their compiled form turns out to be damaged: a
@@ -103,9 +109,10 @@ func (g *gateway) mend(s *home.Settings) {
 		s.Lists.Set.Verify() // what it finds stands in Damaged
 	}
 	damage := s.Lists.Set.Damaged()
-	if damage == nil {
+	if damage == nil || g.mended == s.Lists.Set {
 		return
 	}
+	g.mended = s.Lists.Set
 	g.notice(journal.Error, "blocklists", "%s: %s; it is made anew", s.Home.CompiledFile(), damage)
 	os.Remove(s.Home.CompiledFile()) // nothing of it is trusted
 	g.reload()

@@ -53,6 +53,9 @@ type gateway struct {
 
 	mu       sync.Mutex // guards what a reload replaces
 	settings *home.Settings
+
+	verified bool            // the compiled lists were read through; of watch alone
+	mended   *blocklists.Set // that was damaged, and told; of watch alone
 }
 
 // serve is the map of the house: it builds every room from the bottom up and
@@ -61,6 +64,9 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	g := &gateway{started: time.Now(), log: log, settings: s}
 	cfg := s.Config
 
+	if s.Lists.Unkept != nil {
+		g.notices = append(g.notices, journal.Notice{Time: g.started, Level: journal.Warn, Room: "blocklists", Text: unkept(s)})
+	}
 	p, err := s.Policy()
 	if err != nil {
 		return nil, err
