@@ -11,6 +11,7 @@ import (
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/policy"
 	"nightlatch/resolver"
+	"nightlatch/sinkhole/reply"
 
 	"github.com/spf13/cobra"
 )
@@ -96,9 +97,17 @@ func checkHome(h home.Home) checkReport {
 		func() error { _, err := s.Policy(); return err },
 		func() error { _, err := rootCAs(s); return err },
 		func() error {
-			_, err := resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams})
+			mode, anchors, err := validation(s)
+			if err != nil {
+				return err
+			}
+			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams,
+				Forward: s.Config.DNS.Forward, Validation: mode, Anchors: anchors})
 			return err
 		},
+		func() error { _, err := s.Names(); return err },
+		func() error { _, err := decoderOf(s); return err },
+		func() error { _, err := reply.Load(s.Home.RepliesDir()); return err },
 		func() error { _, err := loadCA(s); return err },
 	} {
 		if err := build(); err != nil {
@@ -125,10 +134,18 @@ func (r *checkReport) print(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\n", l.Name, l.Blocks, l.Allows, ignored, l.Format, from)
 	}
 	w.Flush()
+	waiting := 0 // rules of built-in lists that break things
 	for _, l := range r.Lists {
 		for _, i := range l.Ignored {
+			if l.File == "" {
+				waiting += i.Count
+				continue
+			}
 			fmt.Fprintf(out, "%s:%d: ignored, %s (%s like it): %s\n", l.File, i.Line, i.Reason, count(i.Count, "line"), i.Text)
 		}
+	}
+	if waiting > 0 {
+		fmt.Fprintf(out, "%s of the built-in lists wait, since they break things; lists.may_break takes them\n", count(waiting, "rule"))
 	}
 	if len(r.Errors) == 0 {
 		fmt.Fprintf(out, "\n%s: all is well: %s, %s\n", r.Home, count(len(r.Lists), "list"), count(r.Devices, "device"))

@@ -14,17 +14,22 @@ import (
 // lookFor puts in force what payloads are searched for: the owner's known
 // values and what was planted.
 func (g *gateway) lookFor(s *home.Settings) error {
-	vendors, err := s.Vendors()
-	if err != nil {
-		return err
-	}
-	dec, err := decoder.New(decoder.Options{Known: watch.Known(s.Known, s.Canaries, time.Now()), Vendors: vendors})
+	dec, err := decoderOf(s)
 	if err != nil {
 		return err
 	}
 	g.canaries.Set(s.Canaries)
 	g.sinkhole.SetDecoder(dec)
 	return nil
+}
+
+// decoderOf makes the decoder that a home wants.
+func decoderOf(s *home.Settings) (*decoder.Decoder, error) {
+	vendors, err := s.Vendors()
+	if err != nil {
+		return nil, err
+	}
+	return decoder.New(decoder.Options{Known: watch.Known(s.Known, s.Canaries, time.Now()), Vendors: vendors})
 }
 
 // deviceAt names the device that has an address inside the tunnel; "" for none.
