@@ -314,7 +314,9 @@ func TestDNSSECBesideUnbound(t *testing.T) {
 			if err := got.Unpack(r.ServeDNS(ctx, policy.Flow{}, "tcp", b)); err != nil {
 				t.Fatal(err)
 			}
-			judge := func(m *dns.Msg) string { return fmt.Sprintf("%s ad=%v", dns.RcodeToString[m.Rcode], m.AuthenticatedData) }
+			judge := func(m *dns.Msg) string {
+				return fmt.Sprintf("%s ad=%v", dns.RcodeToString[m.Rcode], m.AuthenticatedData)
+			}
 			count[judge(want)]++
 			if got.Rcode == dns.RcodeServerFailure && repaired(name, zone) {
 				count["repaired by unbound alone"]++

@@ -38,8 +38,8 @@ type Flow struct {
 	Proto    string // tcp, udp or icmp
 	Src, Dst netip.AddrPort
 	Name     string // the name Dst was reached by; empty for a hard-coded address
-	Exact    bool  // as Known says: KnownExact
-	Known    Known // how Name is known
+	Exact    bool   // as Known says: KnownExact
+	Known    Known  // how Name is known
 	Verdict  policy.Verdict
 	Up, Down int64         // payload bytes from and to the device
 	Took     time.Duration // lifetime
