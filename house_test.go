@@ -40,6 +40,7 @@ var floors = map[string]int{
 // A library that is not named here enters nowhere.
 var doors = map[string][]string{
 	"github.com/miekg/dns":                 {"resolver"},
+	"github.com/quic-go/quic-go":           {"resolver"}, // DNS over QUIC and HTTP/3
 	"golang.zx2c4.com/wireguard":           {"tunnel"},
 	"gvisor.dev/gvisor":                    {"tunnel"},
 	"gopkg.in/yaml.v3":                     {"config", "blocklists", "decoder", "cmd/nightlatch"}, // decoder: codec keys as data; cmd: what lists say of payloads, for it

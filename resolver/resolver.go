@@ -46,7 +46,7 @@ const (
 type Options struct {
 	Policy    *policy.Current  // nothing loaded in it means SERVFAIL for everything: fail closed
 	Recorder  journal.Recorder // nil means that nobody listens
-	Upstreams []string         // in order of preference, see [upstream.ParseSpec]; empty: only what is known here is answered
+	Upstreams []string         // in order of preference, see [spec.Parse]; empty: only what is known here is answered
 	RootCAs   *x509.CertPool   // for tls and https upstreams; nil means the system's
 	CertTime  func() time.Time // the time by which their certificates are judged; nil means now
 	Dial      upstream.DialFunc

@@ -4,25 +4,33 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"time"
+
+	"nightlatch/resolver/upstream/spec"
 )
+
+// DialFunc opens a connection; address is always an IP address and a port.
+type DialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 // stagger is how long an address may keep silent before the next one is tried
 // beside it (RFC 8305 §5 recommends 250 ms).
 const stagger = 250 * time.Millisecond
 
-// dialAny opens a TCP connection to the first address that takes it.
-func dialAny(ctx context.Context, dial DialFunc, addrs []netip.AddrPort) (net.Conn, error) {
+// race opens a connection to the first address that takes it, handshake
+// included; what comes second is closed.
+func race[C any](ctx context.Context, addrs []netip.AddrPort, open func(context.Context, string) (C, error), drop func(C)) (C, error) {
+	var none C
 	if len(addrs) == 1 {
-		return dial(ctx, "tcp", addrs[0].String())
+		return open(ctx, addrs[0].String())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type outcome struct {
-		conn net.Conn
+		conn C
 		err  error
 	}
 	got := make(chan outcome)
@@ -33,18 +41,21 @@ func dialAny(ctx context.Context, dial DialFunc, addrs []netip.AddrPort) (net.Co
 		addr := addrs[next].String()
 		next, running = next+1, running+1
 		go func() {
-			c, err := dial(ctx, "tcp", addr)
+			c, err := open(ctx, addr)
 			select {
 			case got <- outcome{c, err}:
 			case <-ctx.Done(): // another won, or nobody waits any more
-				if c != nil {
-					c.Close()
+				if err == nil {
+					drop(c)
 				}
 			}
 		}()
 	}
-	var err error
-	for start(); running > 0; {
+	err := errors.New("no address is known")
+	if len(addrs) > 0 {
+		start()
+	}
+	for running > 0 {
 		select {
 		case o := <-got:
 			if running--; o.err == nil {
@@ -58,34 +69,55 @@ func dialAny(ctx context.Context, dial DialFunc, addrs []netip.AddrPort) (net.Co
 				start()
 			}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return none, ctx.Err()
 		}
 	}
-	return nil, err
+	return none, err
 }
 
-// tlsConfig is what we ask of a server's TLS: its certificate must carry host,
-// and sessions are resumed.
-func tlsConfig(host string, roots *x509.CertPool, now func() time.Time) *tls.Config {
-	return &tls.Config{
-		ServerName:         host,
+// dialAny opens a TCP connection.
+func dialAny(ctx context.Context, dial DialFunc, addrs []netip.AddrPort) (net.Conn, error) {
+	return race(ctx, addrs, func(ctx context.Context, addr string) (net.Conn, error) {
+		return dial(ctx, "tcp", addr)
+	}, closeConn)
+}
+
+func closeConn(c net.Conn) { c.Close() }
+
+// dialTLS opens a TCP connection and makes the handshake on it.
+func dialTLS(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, cfg *tls.Config) (net.Conn, error) {
+	return race(ctx, addrs, func(ctx context.Context, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, "tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		c := tls.Client(raw, cfg)
+		if err := c.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+		return c, nil
+	}, closeConn)
+}
+
+// tlsConfig is what we ask of a server's TLS: its certificate must carry the
+// host's name, an authority must vouch for it, and the owner's pins must fit.
+//
+// Sessions are resumed: that saves a round trip and the certificate, and tells
+// the server no more than our address does; the tickets of one server are
+// never shown to another. Early data (0-RTT) is not sent, neither here nor over
+// QUIC: whoever records it can replay it, and watch what the server then does
+// (RFC 8446 §8, RFC 9250 §7.1).
+func tlsConfig(s spec.Spec, roots *x509.CertPool, now func() time.Time) *tls.Config {
+	cfg := &tls.Config{
+		ServerName:         s.Host,
 		RootCAs:            roots,
 		MinVersion:         tls.VersionTLS12, // RFC 9325 §3.1.1
 		ClientSessionCache: tls.NewLRUClientSessionCache(8),
 		Time:               now,
 	}
-}
-
-// dialTLS opens a TCP connection and makes the handshake on it.
-func dialTLS(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, cfg *tls.Config) (net.Conn, error) {
-	raw, err := dialAny(ctx, dial, addrs)
-	if err != nil {
-		return nil, err
+	if !s.Pins.Empty() {
+		cfg.VerifyConnection = func(c tls.ConnectionState) error { return s.Pins.Check(c.VerifiedChains) }
 	}
-	c := tls.Client(raw, cfg)
-	if err := c.HandshakeContext(ctx); err != nil {
-		raw.Close()
-		return nil, fmt.Errorf("tls: %w", err)
-	}
-	return c, nil
+	return cfg
 }

@@ -1,3 +1,8 @@
+// Package upstream asks other resolvers: over UDP, TCP, TLS (DoT), HTTPS (DoH,
+// HTTP/2 and HTTP/3) and QUIC (DoQ), at addresses that are pinned or that
+// another upstream told, and never through the system's resolver. A [Group]
+// holds several of them, asks them by a strategy, goes on to the next when one
+// fails, and keeps away from the dead without forgetting them.
 package upstream
 
 import (
@@ -7,11 +12,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+
+	"nightlatch/resolver/upstream/spec"
 )
 
 const (
@@ -26,7 +35,9 @@ const (
 
 // Options are what a Group is made of.
 type Options struct {
-	Upstreams []string       // in order of preference; see [ParseSpec]
+	Upstreams []string       // in order of preference; see [spec.Parse]
+	Bootstrap []string       // who tells where hosts without an address are; empty: those Upstreams that have one
+	Strategy  string         // one of [Strategies]; empty means [Failover]
 	RootCAs   *x509.CertPool // who may sign certificates; nil means the system's
 	Dial      DialFunc       // nil means the host's network
 	Step      time.Duration  // after so long without an answer the next server is asked too; 0 means 1.5 s
@@ -42,7 +53,10 @@ type Options struct {
 // Group is several upstreams that answer as one. It is safe for concurrent use.
 type Group struct {
 	members        []*member
+	bootstrap      *Group // who tells where members are; nil when they are pinned
+	strategy       string
 	step, deadline time.Duration
+	hedges         purse
 	log            *slog.Logger
 	changed        func(string, bool, string)
 }
@@ -51,6 +65,7 @@ type member struct {
 	health
 	name      string
 	encrypted bool
+	at        *book
 	exchanger
 }
 
@@ -63,7 +78,11 @@ type Reply struct {
 // New makes a Group; it opens no connection. An empty list is fine: every
 // question then ends in [ErrUnreachable].
 func New(o Options) (*Group, error) {
-	g := &Group{step: o.Step, deadline: o.Deadline, log: o.Log, changed: o.Changed}
+	strategy, err := checkStrategy(o.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	g := &Group{strategy: strategy, step: o.Step, deadline: o.Deadline, log: o.Log, changed: o.Changed}
 	if g.step <= 0 {
 		g.step = defaultStep
 	}
@@ -79,33 +98,68 @@ func New(o Options) (*Group, error) {
 	if len(o.Upstreams) > maxMembers {
 		return nil, fmt.Errorf("%d upstreams: at most %d make sense", len(o.Upstreams), maxMembers)
 	}
+	var specs []spec.Spec
 	for _, text := range o.Upstreams {
-		s, err := ParseSpec(text)
+		s, err := spec.Parse(text)
 		if err != nil {
 			return nil, err
 		}
-		g.members = append(g.members, newMember(s, o))
+		specs = append(specs, s)
 	}
-	return g, nil
+	return g, g.fill(specs, o)
 }
 
-func newMember(s Spec, o Options) *member {
-	m := &member{name: s.Text}
+// fill makes the members, and sees to it that somebody knows where those are
+// that have no address.
+func (g *Group) fill(specs []spec.Spec, o Options) error {
+	if len(o.Bootstrap) > 0 {
+		b, err := New(Options{Upstreams: o.Bootstrap, RootCAs: o.RootCAs, Dial: o.Dial, Step: g.step, Log: g.log, CertTime: o.CertTime})
+		if err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+		g.bootstrap = b
+	} else {
+		g.bootstrap = &Group{strategy: Failover, step: g.step, deadline: g.deadline, log: g.log, changed: g.changed}
+	}
+	for _, s := range specs {
+		at := &book{spec: s}
+		if len(s.Addrs) == 0 {
+			at.ask = g.bootstrap.Exchange
+		}
+		m := newMember(s, at, o)
+		g.members = append(g.members, m)
+		if len(o.Bootstrap) == 0 && at.ask == nil {
+			g.bootstrap.members = append(g.bootstrap.members, m) // the same, with its health
+		}
+	}
+	for _, m := range g.members {
+		if m.at.ask != nil && len(g.bootstrap.members) == 0 {
+			return fmt.Errorf("upstream %q: nobody could tell where %s is; write its addresses after a #, as in #9.9.9.9,149.112.112.112, "+
+				"or give another upstream by its address", m.name, m.at.spec.Host)
+		}
+	}
+	return nil
+}
+
+func newMember(s spec.Spec, at *book, o Options) *member {
+	m := &member{name: s.Text, at: at, encrypted: s.Encrypted()}
 	tcp := func(ctx context.Context) (net.Conn, error) { return dialAny(ctx, o.Dial, s.Addrs) }
+	cfg := tlsConfig(s, o.RootCAs, o.CertTime)
 	switch s.Scheme {
 	case "udp":
-		m.exchanger = &plain{addr: s.Addrs[0].String(), dial: o.Dial, tcp: &stream{open: tcp}}
+		m.exchanger = &plain{addr: s.Addrs[0].String(), dial: o.Dial, tcp: newStream(tcp), letters: letters{near: atHome(s.Addrs[0].Addr())}}
 	case "tcp":
-		m.exchanger = &stream{open: tcp}
+		m.exchanger = newStream(tcp)
 	case "tls":
-		cfg := tlsConfig(s.Host, o.RootCAs, o.CertTime)
-		m.encrypted = true
-		m.exchanger = &stream{open: func(ctx context.Context) (net.Conn, error) {
-			return dialTLS(ctx, o.Dial, s.Addrs, cfg)
-		}}
+		m.exchanger = newStream(func(ctx context.Context) (net.Conn, error) {
+			return through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) { return dialTLS(ctx, o.Dial, addrs, cfg) })
+		})
+	case "quic":
+		m.exchanger = newDoQ(o.Dial, at, cfg)
+	case "h3":
+		m.exchanger = newHTTP3(s, o.Dial, at, cfg)
 	default:
-		m.encrypted = true
-		m.exchanger = newHTTPS(s, o.Dial, tlsConfig(s.Host, o.RootCAs, o.CertTime))
+		m.exchanger = newHTTPS(s, o.Dial, at, cfg)
 	}
 	return m
 }
@@ -113,7 +167,11 @@ func newMember(s Spec, o Options) *member {
 // Close ends all connections; questions under way fail.
 func (g *Group) Close() {
 	for _, m := range g.members {
+		m.at.close()
 		m.close()
+	}
+	if g.bootstrap != nil {
+		g.bootstrap.Close()
 	}
 }
 
@@ -132,57 +190,108 @@ type outcome struct {
 	err error
 }
 
-// Exchange asks the first server that is well; the next one too when it fails
-// or thinks for longer than a step; and returns the first conclusive reply. A
-// SERVFAIL or REFUSED of all is returned as it is. It ends with ctx, and by
-// itself at the deadline.
+// Exchange asks as the strategy says; the next server too when one fails or
+// thinks for too long; and returns the first conclusive reply. A SERVFAIL or
+// REFUSED of all is returned as it is. It ends with ctx, and by itself at the
+// deadline.
 func (g *Group) Exchange(ctx context.Context, q Question) (Reply, error) {
-	order, probe := g.order(time.Now())
-	if len(order) == 0 {
+	p := g.plan(time.Now())
+	if len(p.order) == 0 {
 		return Reply{}, ErrUnreachable
 	}
+	g.hedges.earn()
 	ctx, cancel := context.WithTimeout(ctx, g.deadline)
 	defer cancel()
-	results := make(chan outcome, len(order)+1) // room for all: nobody waits to deliver
-	next, running := 0, 0
-	timer := time.NewTimer(g.step)
-	defer timer.Stop()
-	start := func() {
-		if next < len(order) {
-			m := order[next]
-			next, running = next+1, running+1
-			go func() { results <- g.ask(ctx, m, q) }()
-			timer.Reset(g.step)
+	a := &asking{g: g, ctx: ctx, q: q, plan: p, results: make(chan outcome, len(p.order)+1)} // room for all: nobody waits to deliver
+	a.timer = time.NewTimer(p.wait)
+	defer a.timer.Stop()
+	for range p.first {
+		a.next()
+	}
+	if p.aside != nil {
+		a.beside(p.aside)
+	}
+	return a.wait()
+}
+
+// asking is one question on its way through a group.
+type asking struct {
+	g       *Group
+	ctx     context.Context
+	q       Question
+	plan    plan
+	begun   int // of the plan's order
+	running int
+	timer   *time.Timer
+	results chan outcome
+}
+
+// next asks one server more.
+func (a *asking) next() {
+	if a.begun == len(a.plan.order) {
+		return
+	}
+	m, wait := a.plan.order[a.begun], a.g.step
+	if a.begun < a.plan.first {
+		wait = a.plan.wait
+	}
+	a.begun, a.running = a.begun+1, a.running+1
+	go func() { a.results <- a.g.ask(a.ctx, m, a.q) }()
+	a.timer.Reset(wait)
+}
+
+// beside asks a server to see how it is doing. It is not called off when
+// another answers first, or it would never get the time to show that.
+func (a *asking) beside(m *member) {
+	a.plan.order = slices.DeleteFunc(a.plan.order, func(o *member) bool { return o == m })
+	ctx, stop := context.WithTimeout(context.WithoutCancel(a.ctx), a.g.step)
+	a.running++
+	go func() {
+		defer stop()
+		a.results <- a.g.ask(ctx, m, a.q)
+	}()
+}
+
+// late is called when a server thinks for too long.
+func (a *asking) late() {
+	if a.plan.hedge {
+		if a.plan.hedge = false; !a.g.hedges.pay() {
+			a.timer.Reset(a.g.step - a.plan.wait)
+			return
 		}
 	}
-	if start(); probe != nil {
-		// It is not called off when another answers first, or it would never
-		// get the time to show that it is back.
-		pctx, stop := context.WithTimeout(context.WithoutCancel(ctx), g.step)
-		running++
-		go func() {
-			defer stop()
-			results <- g.ask(pctx, probe, q)
-		}()
-	}
+	a.next()
+}
+
+func (a *asking) wait() (Reply, error) {
 	var last outcome
-	for running > 0 {
+	var vain []*member
+	for a.running > 0 {
 		select {
-		case <-timer.C:
-			start()
-		case o := <-results:
-			running--
+		case <-a.timer.C:
+			a.late()
+		case o := <-a.results:
+			a.running--
 			if o.err == nil && conclusive(o.msg) {
+				for _, m := range vain {
+					m.beaten(time.Now())
+				}
 				return Reply{o.msg, o.m.name}, nil
+			}
+			if o.err == nil {
+				vain = append(vain, o.m)
 			}
 			if last.msg == nil {
 				last = o
 			}
-			start()
+			a.next()
 		}
 	}
-	if last.msg != nil {
+	if last.msg != nil && !lame(last.msg) {
 		return Reply{last.msg, last.m.name}, nil
+	}
+	if last.msg != nil {
+		last.err = errLame
 	}
 	return Reply{}, fmt.Errorf("upstream %s: %w", last.m.name, last.err)
 }
@@ -227,15 +336,20 @@ func (g *Group) ask(ctx context.Context, m *member, q Question) outcome {
 			r = again
 		}
 	}
+	if err == nil && r.Truncated {
+		r, err = nil, errCut
+	}
 	now := time.Now()
 	was := m.state(now)
 	switch {
-	case err == nil:
+	case err == nil && conclusive(r):
 		m.good(begin, now)
+	case err == nil:
+		m.vain(begin, now)
 	case errors.Is(ctx.Err(), context.Canceled) && now.Sub(begin) < g.step:
-		m.idle() // another was faster; that is no fault
+		m.idle(now.Sub(begin)) // another was faster; that is no fault
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		m.idle() // our own descriptors are used up; that is no fault of the server's
+		m.idle(0) // our own descriptors are used up; that is no fault of the server's
 	default:
 		m.bad(begin, now, !silent(err), err.Error())
 	}
@@ -261,7 +375,8 @@ func (g *Group) tell(m *member, was, is state, err error) {
 // silent tells failures that may be bad luck from those that say "down".
 func silent(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, errReply) || errors.Is(err, errForged) || errors.Is(err, errBusy)
+		errors.Is(err, context.Canceled) || errors.Is(err, errReply) || errors.Is(err, errForged) || errors.Is(err, errBusy) ||
+		errors.Is(err, errFolded) || errors.Is(err, errCut)
 }
 
 // conclusive tells an answer from a server's failure to find one. What a
@@ -269,7 +384,7 @@ func silent(err error) bool {
 // not validate must not overrule it.
 func conclusive(r *dns.Msg) bool {
 	if r.Rcode == dns.RcodeSuccess || r.Rcode == dns.RcodeNameError {
-		return true
+		return !lame(r)
 	}
 	if opt := r.IsEdns0(); opt != nil {
 		for _, o := range opt.Option {
@@ -279,6 +394,25 @@ func conclusive(r *dns.Msg) bool {
 		}
 	}
 	return false
+}
+
+// lame tells whether a server sends us to others instead of answering
+// (RFC 2308 §2.2: a referral has NS records and no SOA). Upstreams are asked to
+// do the walking themselves.
+func lame(r *dns.Msg) bool {
+	if r.Rcode != dns.RcodeSuccess || len(r.Answer) > 0 || r.Authoritative || r.RecursionAvailable {
+		return false
+	}
+	ns := false
+	for _, rr := range r.Ns {
+		switch rr.Header().Rrtype {
+		case dns.TypeSOA:
+			return false
+		case dns.TypeNS:
+			ns = true
+		}
+	}
+	return ns
 }
 
 // bogus lists the Extended DNS Errors that mean "signatures do not fit".

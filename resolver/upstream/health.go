@@ -14,6 +14,12 @@ const (
 	// to lastRest: a home's uplink that comes back is used within seconds.
 	firstRest = 500 * time.Millisecond
 	lastRest  = 15 * time.Second
+	// poorLimit replies in a row that were no answer, while another server had
+	// one: then it rests. A few broken names are not the server's fault.
+	poorLimit = 8
+	// measureEvery: so often a server that is not in use is asked as well, beside
+	// the others, to see how quick it is now.
+	measureEvery = 30 * time.Second
 )
 
 // health remembers how a server has been doing.
@@ -27,6 +33,10 @@ type health struct {
 	heard   time.Time // when it last answered
 	probing bool      // somebody is trying it
 	rtt     time.Duration
+	loss    float64   // share of questions without an answer, the recent ones counting most
+	times   latencies // of recent answers
+	asked   time.Time // when it was last asked to see how quick it is
+	poor    int       // answers in a row that were no help where another server's was
 	lastErr string
 
 	queries, failures uint64
@@ -74,11 +84,53 @@ func (h *health) good(begin, now time.Time) {
 	took := now.Sub(begin)
 	h.queries++
 	h.heard = now
-	h.hard, h.soft, h.downs, h.probing, h.lastErr = 0, 0, 0, false, ""
+	h.hard, h.soft, h.downs, h.probing, h.poor, h.lastErr = 0, 0, 0, false, 0, ""
+	h.loss -= h.loss / 8
+	h.took(took)
+}
+
+func (h *health) took(d time.Duration) {
 	if h.rtt == 0 {
-		h.rtt = took
+		h.rtt = d
 	}
-	h.rtt += (took - h.rtt) / 8 // as TCP smooths it, RFC 6298 §2
+	h.rtt += (d - h.rtt) / 8 // as TCP smooths it, RFC 6298 §2
+	h.times.add(d)
+}
+
+// vain notes a reply that is no answer (SERVFAIL, REFUSED, a referral): the
+// server is there, but a rest for giving such replies goes on.
+func (h *health) vain(begin, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.queries++
+	h.heard = now
+	h.hard, h.soft, h.probing, h.lastErr = 0, 0, false, ""
+	h.took(now.Sub(begin))
+	switch {
+	case h.poor < poorLimit:
+		h.downs = 0
+	case !now.Before(h.until):
+		h.rest(now, "it answers with failures where others know the answer")
+	}
+}
+
+// beaten notes that another server knew what this one did not. Often in a row,
+// and it is asked last for a while: it may have lost its own upstream, or
+// refuse us.
+func (h *health) beaten(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.poor++; h.poor >= poorLimit && h.downs == 0 {
+		h.gone = false
+		h.rest(now, "it answers with failures where others know the answer")
+	}
+}
+
+// rest begins a rest, or a longer one.
+func (h *health) rest(now time.Time, why string) {
+	h.until = now.Add(min(lastRest, firstRest<<min(h.downs, 10)))
+	h.downs++
+	h.lastErr = why
 }
 
 // bad notes the failure of a question asked at begin. Silence says nothing
@@ -91,6 +143,7 @@ func (h *health) bad(begin, now time.Time, hard bool, why string) {
 	h.queries++
 	h.failures++
 	h.probing, h.lastErr = false, why
+	h.loss += (1 - h.loss) / 8
 	switch {
 	case hard:
 		h.hard++
@@ -101,16 +154,58 @@ func (h *health) bad(begin, now time.Time, hard bool, why string) {
 		return
 	}
 	h.gone = hard
-	h.until = now.Add(min(lastRest, firstRest<<min(h.downs, 10)))
-	h.downs++
+	h.rest(now, why)
 	h.hard, h.soft = 0, 0
 }
 
-// idle ends a trial that said nothing, because another server won.
-func (h *health) idle() {
+// idle ends a trial that said nothing of a server's health, because another
+// server won. That it took longer than took is known all the same, or the
+// slower half of its answers would be forgotten.
+func (h *health) idle(took time.Duration) {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.probing = false
-	h.mu.Unlock()
+	if took > h.rtt {
+		h.took(took)
+	}
+}
+
+// expect is how long an answer is likely to take, failures counted as a wait
+// of step.
+func (h *health) expect(step time.Duration) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.rtt == 0 {
+		return step // nobody knows yet
+	}
+	return h.rtt + time.Duration(h.loss*float64(step))
+}
+
+// tail is the time within which nearly all answers come; 0 while too few came
+// to tell.
+func (h *health) tail() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.times.n < enough {
+		return 0
+	}
+	return h.times.p95
+}
+
+// unmeasured tells, once in measureEvery, that nobody asked for so long how
+// quick a server is.
+func (h *health) unmeasured(now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := h.asked
+	if h.heard.After(last) {
+		last = h.heard
+	}
+	if now.Sub(last) < measureEvery {
+		return false
+	}
+	h.asked = now
+	return true
 }
 
 // Status is how one upstream is doing.
@@ -118,6 +213,7 @@ type Status struct {
 	Name     string // as the owner wrote it
 	Up       bool
 	RTT      time.Duration // smoothed time to an answer; 0 before the first
+	P50, P95 time.Duration // half, and nineteen of twenty, of the recent answers came within; 0 before the first
 	Queries  uint64
 	Failures uint64
 	Err      string // the last failure, while it is the last word
@@ -126,5 +222,8 @@ type Status struct {
 func (h *health) status(name string) Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return Status{name, h.downs == 0, h.rtt, h.queries, h.failures, h.lastErr}
+	return Status{
+		Name: name, Up: h.downs == 0, RTT: h.rtt, P50: h.times.p50, P95: h.times.p95,
+		Queries: h.queries, Failures: h.failures, Err: h.lastErr,
+	}
 }

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"nightlatch/resolver/upstream/spec"
 )
 
 const (
@@ -86,11 +88,13 @@ func (s *connSet) closeAll() {
 	}
 }
 
-func newHTTPS(s Spec, dial DialFunc, cfg *tls.Config) *https {
+func newHTTPS(s spec.Spec, dial DialFunc, at *book, cfg *tls.Config) *https {
 	h := &https{}
 	t := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			c, err := dialAny(ctx, dial, s.Addrs) // never a look-up of the host's name
+			c, err := through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) {
+				return dialAny(ctx, dial, addrs) // never a look-up by the system
+			})
 			if err != nil {
 				return nil, err
 			}
@@ -107,14 +111,7 @@ func newHTTPS(s Spec, dial DialFunc, cfg *tls.Config) *https {
 		// A connection that died without a word is found by a ping.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 2 * time.Second, PingTimeout: 2 * time.Second, WriteByteTimeout: 2 * time.Second},
 	}
-	host := s.Host
-	if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
-		host = "[" + host + "]"
-	}
-	if port := s.Addrs[0].Port(); port != 443 {
-		host += ":" + strconv.Itoa(int(port))
-	}
-	h.url, h.transport = "https://"+host+s.Path, t
+	h.url, h.transport = s.URL(), t
 	h.client = &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse // a resolver that sends us elsewhere is not the one the owner chose
 	}}
@@ -127,16 +124,21 @@ func (h *https) close() {
 }
 
 func (h *https) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
+	return post(ctx, h.url, m, h.client.Do)
+}
+
+// post asks by one HTTP request, of whatever version, and reads the response.
+func post(ctx context.Context, url string, m *dns.Msg, do func(*http.Request) (*http.Response, error)) (*dns.Msg, error) {
 	b, err := pack(m, 0) // RFC 8484 §4.1: ID 0, so that caches on the way can work
 	if err != nil {
 		return nil, fmt.Errorf("pack: %w", err)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url, bytes.NewReader(b))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(b))
 	if err != nil {
 		return nil, err
 	}
 	req.Header = http.Header{"Content-Type": {mediaType}, "Accept": {mediaType}, "User-Agent": {""}} // an empty agent is not sent
-	resp, err := h.client.Do(req)
+	resp, err := do(req)
 	if err != nil {
 		return nil, err
 	}

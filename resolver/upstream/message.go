@@ -26,6 +26,10 @@ var (
 	errForged = errors.New("too many forged replies")
 	// errReply: a transport that guarantees delivery gave bytes that are no reply.
 	errReply = errors.New("not a reply to the question")
+	// errCut: the answer was cut off where nothing limits its length.
+	errCut = errors.New("the answer is cut off, over TCP too")
+	// errLame: the server does not do what upstreams are for.
+	errLame = errors.New("it names other servers instead of answering; it is no resolver")
 )
 
 // udpSize is the payload size we announce and keep: it fits every path
@@ -64,6 +68,11 @@ func pack(m *dns.Msg, id uint16) ([]byte, error) {
 		binary.BigEndian.PutUint16(b, id)
 	}
 	return b, err
+}
+
+// framed puts the length before a message, as on streams (RFC 1035 §4.2.2).
+func framed(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(make([]byte, 0, len(b)+2), uint16(len(b))), b...)
 }
 
 // randomID is unpredictable; a plain query has nothing but this, its port and
