@@ -13,6 +13,8 @@ const (
 	protoUDP = 17
 )
 
+const portDNS = 53
+
 // Flow decides whether a device may open a flow; see the order of precedence in
 // the package comment. It does not allocate when the flow's name is ASCII, but as
 // [Policy.Name] says.
@@ -28,6 +30,9 @@ func (p *Policy) Flow(f Flow, now time.Time) Verdict {
 	s := p.at(w, now)
 	if p.sinks(dst) {
 		return p.sunk(&f, dst, now)
+	}
+	if w.reaches(&f, dst) && f.Dst.Port() != portDNS {
+		return Verdict{Reason: ReasonLAN}
 	}
 	if v, ok := port(f.Proto, f.Dst.Port()); ok {
 		return v
@@ -54,10 +59,27 @@ func (p *Policy) wished(w *wishes, s *state, f *Flow, dst netip.Addr, now time.T
 		return Verdict{Action: Deny, Reason: s.all}
 	case h.speaks():
 		return v
-	case f.Name == "":
+	case len(f.Asked) > 0 || f.HTTPDNS:
+		if v, ok := p.asked(f, now); ok {
+			return v
+		}
+	}
+	if f.Name == "" {
 		return Verdict{Action: w.Literal, Reason: ReasonLiteral}
 	}
 	return v
+}
+
+// asked decides about a flow that asks for names in plain HTTP: a name that the
+// gateway would not tell is not told by others either, and none is told by an
+// address of which nobody but the app knows.
+func (p *Policy) asked(f *Flow, now time.Time) (Verdict, bool) {
+	for _, name := range f.Asked {
+		if v, _ := p.name(&f.Device, name, typeOf(f.Dst.Addr().Unmap()), now); v.Action.Stops() {
+			return Verdict{Action: Deny, Rule: v.Rule, Reason: v.Reason}, true
+		}
+	}
+	return Verdict{Action: Deny, Reason: ReasonHTTPDNS}, f.HTTPDNS
 }
 
 // sinks says whether an address belongs to the sinkhole.
@@ -88,7 +110,7 @@ func port(proto uint8, port uint16) (Verdict, bool) {
 	tcp, udp := proto == protoTCP, proto == protoUDP
 	switch {
 	case !tcp && !udp:
-	case port == 53: // never forwarded: if it gets here, nobody answered it
+	case port == portDNS: // never forwarded: if it gets here, nobody answered it
 		return deny(ReasonDNS)
 	case tcp && port == 853: // RFC 7858 §3.1
 		return deny(ReasonDoT)

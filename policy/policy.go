@@ -39,21 +39,24 @@
 //	2  a sinkhole address, its name is sunk           sink
 //	3  any other sinkhole address                     deny
 //	4  port 53: the gateway answers DNS               deny
-//	5  TCP port 853: DNS over TLS                     deny
-//	6  UDP port 853, 784, 8853: DNS over QUIC         deny
-//	7  TCP port 25: mail, as spam is sent             deny
-//	8  port 135-139, 445: Windows file sharing        deny
-//	9  a pause of everything covers it                pass
-//	10 UDP port 443, the device may not use QUIC      deny, or drop
-//	11 an own list stops the address or the name      deny, or drop
-//	12 an own list lets the address or the name pass  pass, or observe
-//	13 a list stops the address or the name           deny, or drop
-//	14 all is closed                                  deny
-//	15 a list lets the address or the name pass       pass, or observe
-//	16 no name, the device may not use literals       deny, or drop
-//	17 no name                                        pass, and reported
-//	18 a pause of a list covers it                    pass
-//	19 anything else                                  pass
+//	5  the device may reach it in the home network    pass
+//	6  TCP port 853: DNS over TLS                     deny
+//	7  UDP port 853, 784, 8853: DNS over QUIC         deny
+//	8  TCP port 25: mail, as spam is sent             deny
+//	9  port 135-139, 445: Windows file sharing        deny
+//	10 a pause of everything covers it                pass
+//	11 UDP port 443, the device may not use QUIC      deny, or drop
+//	12 an own list stops the address or the name      deny, or drop
+//	13 an own list lets the address or the name pass  pass, or observe
+//	14 a list stops the address or the name           deny, or drop
+//	15 all is closed                                  deny
+//	16 a list lets the address or the name pass       pass, or observe
+//	17 it asks for a name that would be stopped       deny
+//	18 it asks for names past the gateway (HTTPDNS)   deny
+//	19 no name, the device may not use literals       deny, or drop
+//	20 no name                                        pass, and reported
+//	21 a pause of a list covers it                    pass
+//	22 anything else                                  pass
 //
 // All is closed while a schedule of the device says so (block: all). Where no
 // sinkhole is set up, sink means deny. A flow to an ordinary address is never
@@ -80,6 +83,8 @@ type Device struct {
 	Name  string       // the owner's name for it, unique: "redmi"
 	Key   [32]byte     // WireGuard public key
 	Addrs []netip.Addr // its addresses inside the tunnel, one IPv4 and one IPv6
+
+	Outside bool // it asks from outside the tunnel, from where no sinkhole is reached
 }
 
 // Flow is one 5-tuple a device wants to open.
@@ -89,6 +94,11 @@ type Flow struct {
 	Src, Dst netip.AddrPort // ports are 0 for ICMP
 	Name     string         // the name Dst was reached by, if known
 	Exact    bool           // Dst belongs to Name alone, so Name is certain
+
+	// Asked are names that the flow asks for past the gateway's DNS, in plain
+	// HTTP. HTTPDNS: it does so at an address the device never asked a name for.
+	Asked   []string
+	HTTPDNS bool
 }
 
 // Action is what happens to a name or a flow.
@@ -147,6 +157,8 @@ const (
 	ReasonDoQ         = "DNS over QUIC"
 	ReasonMail        = "mail to port 25"
 	ReasonFileSharing = "Windows file sharing"
+	ReasonHTTPDNS     = "names asked past the gateway (HTTPDNS)"
+	ReasonLAN         = "allowed in the home network"
 	ReasonQUIC        = "QUIC is refused for this device"
 	ReasonType        = "this type of question is refused for this device"
 	ReasonPaused      = "paused"    // a rule that would have stopped it is named

@@ -334,6 +334,7 @@ var flowRows = []row{
 	{"a sinkhole address, its name is sunk", "sink", (*world).sunkName, always(Sink), flowName, nil},
 	{"any other sinkhole address", "deny", (*world).inSink, always(Deny), nobody, reason(ReasonNotSunk)},
 	{"port 53: the gateway answers DNS", "deny", func(w *world, q asked) bool { return q.tcp(53) || q.udp(53) }, always(Deny), nobody, reason(ReasonDNS)},
+	{"the device may reach it in the home network", "pass", (*world).reaches, always(Pass), nobody, reason(ReasonLAN)},
 	{"TCP port 853: DNS over TLS", "deny", func(w *world, q asked) bool { return q.tcp(853) }, always(Deny), nobody, reason(ReasonDoT)},
 	{"UDP port 853, 784, 8853: DNS over QUIC", "deny", func(w *world, q asked) bool { return q.udp(853, 784, 8853) }, always(Deny), nobody, reason(ReasonDoQ)},
 	{"TCP port 25: mail, as spam is sent", "deny", func(w *world, q asked) bool { return q.tcp(25) }, always(Deny), nobody, reason(ReasonMail)},
@@ -348,11 +349,48 @@ var flowRows = []row{
 	levelRow("a list stops the address or the name", "deny, or drop", false, true),
 	{"all is closed", "deny", func(w *world, q asked) bool { return w.closed(q) != "" }, always(Deny), nobody, (*world).closed},
 	levelRow("a list lets the address or the name pass", "pass, or observe", false, false),
+	{"it asks for a name that would be stopped", "deny", func(w *world, q asked) bool { r, _ := w.stoppedAsked(q); return r != nil }, always(Deny),
+		func(w *world, q asked) *told { r, of := w.stoppedAsked(q); return r.rule(w, of) },
+		func(w *world, q asked) string {
+			if r, of := w.stoppedAsked(q); r.reason != nil {
+				return r.reason(w, of)
+			}
+			return ""
+		}},
+	{"it asks for names past the gateway (HTTPDNS)", "deny", func(w *world, q asked) bool { return q.flow.HTTPDNS }, always(Deny), nobody, reason(ReasonHTTPDNS)},
 	{"no name, the device may not use literals", "deny, or drop", func(w *world, q asked) bool { return q.flow.Name == "" && w.wish(q.device).Literal != Pass },
 		func(w *world, q asked) Action { return w.wish(q.device).Literal }, nobody, reason(ReasonLiteral)},
 	{"no name", "pass, and reported", func(w *world, q asked) bool { return q.flow.Name == "" }, always(Pass), nobody, reason(ReasonLiteral)},
 	{"a pause of a list covers it", "pass", func(w *world, q asked) bool { return liftedFlow(w, q) != nil }, always(Pass), liftedFlow, reason(ReasonPaused)},
 	{"anything else", "pass", whatever, always(Pass), nobody, nil},
+}
+
+// reaches says whether a part of the home network that the device may reach holds
+// the destination.
+func (w *world) reaches(q asked) bool {
+	for _, r := range w.wish(q.device).LAN {
+		port := q.flow.Dst.Port()
+		if r.Prefix.Contains(q.dst()) && (r.Proto == 0 || r.Proto == q.flow.Proto) && (r.From == 0 || r.From <= port && port <= r.To) {
+			return true
+		}
+	}
+	return false
+}
+
+// stoppedAsked is the row that stops the first name that a flow asks for and
+// may not learn, and the question for it.
+func (w *world) stoppedAsked(q asked) (*row, asked) {
+	for _, name := range q.flow.Asked {
+		of := asked{device: q.device, name: name, qtype: 1, now: q.now}
+		if q.dst().Is6() {
+			of.qtype = 28
+		}
+		i := slices.IndexFunc(nameRows, func(r row) bool { return r.applies(w, of) })
+		if r := &nameRows[i]; r.action(w, of).Stops() {
+			return r, of
+		}
+	}
+	return nil, q
 }
 
 // liftedFlow is the rule that a pause set aside, of the address before the name.

@@ -21,6 +21,7 @@ type Rules struct {
 	ListActions map[string]Action // for all that a list blocks, whatever it says itself: Sink, Deny, Drop or Observe
 	Reply       blocklists.Reply  // how names are denied whose rule and list do not say; the zero value is NXDOMAIN
 	Literal     Action            // for flows to an address the device never asked a name for: Pass, Deny or Drop
+	LAN         []Reach           // what of the home network, and of other private networks, the device may reach
 	QUIC        Action            // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
 	Tags        []string          // AdGuard's client tags of the device: device_phone, os_android, ...
 	Services    []string          // services to block, by the names of their lists
@@ -158,6 +159,11 @@ func (p *Policy) check(r *Rules) error {
 	}
 	if r.QUIC != Pass && r.QUIC != Deny && r.QUIC != Drop {
 		return fmt.Errorf("%v is nothing to do with QUIC: want pass, deny or drop", r.QUIC)
+	}
+	for _, reach := range r.LAN {
+		if err := reach.check(); err != nil {
+			return err
+		}
 	}
 	if _, ok := p.safe[r.SafeSearch]; r.SafeSearch != "" && !ok {
 		return fmt.Errorf("%q has no answers of safe search", r.SafeSearch)

@@ -77,6 +77,7 @@ func (p *Policy) wishes(device string, r Rules, pauses []Pause) (*wishes, error)
 
 func (r Rules) clone() Rules {
 	r.Lists, r.Services, r.Tags, r.RefuseTypes = slices.Clone(r.Lists), slices.Clone(r.Services), slices.Clone(r.Tags), slices.Clone(r.RefuseTypes)
+	r.LAN = slices.Clone(r.LAN)
 	r.ListActions, r.Schedules = maps.Clone(r.ListActions), slices.Clone(r.Schedules)
 	for i, s := range r.Schedules {
 		r.Schedules[i].Lists, r.Schedules[i].Services = slices.Clone(s.Lists), slices.Clone(s.Services)

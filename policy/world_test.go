@@ -36,6 +36,9 @@ func makeQuestion(rnd *rand.Rand) asked {
 		Device: Device{Name: q.device}, Proto: pick(rnd, []uint8{1, 6, 17, 17, 58}),
 		Dst: netip.AddrPortFrom(dst, pick(rnd, somePorts)), Name: pick(rnd, someNames), Exact: rnd.IntN(2) == 0,
 	}
+	if rnd.IntN(4) == 0 {
+		q.flow.Asked, q.flow.HTTPDNS = []string{pick(rnd, someNames[1:]), pick(rnd, someNames[1:])}, rnd.IntN(2) == 0
+	}
 	return q
 }
 
@@ -110,6 +113,13 @@ func (w *world) wishFor(rnd *rand.Rand) Rules {
 	}
 	for _, name := range w.some(rnd) {
 		r.ListActions[name] = pick(rnd, someBlocks)
+	}
+	if rnd.IntN(4) == 0 {
+		p, err := netip.ParsePrefix(pick(rnd, []string{"192.0.2.0/24", "2001:db8::/32"}))
+		if err != nil {
+			panic(err)
+		}
+		r.LAN = append(r.LAN, Reach{Prefix: p, Proto: pick(rnd, []uint8{0, 6, 17}), From: 140, To: 853})
 	}
 	if rnd.IntN(4) == 0 {
 		r.RefuseTypes = []uint16{65, 255}
