@@ -33,15 +33,15 @@ func (r *Resolver) fast(f policy.Flow, b []byte) ([]byte, bool) {
 	}
 	var lower [wire.MaxName]byte
 	key := wire.AppendLower(lower[:0], q.Name)
-	if a, ok := r.truth.GetWire(key, q.Type, q.DO, q.CD, now); ok {
-		return r.fastKnown(p, f, b, &q, a, now)
+	if a, ok, ending := r.truth.GetWire(key, q.Type, q.DO, q.CD, now); ok {
+		return r.fastKnown(p, f, b, &q, a, ending, now)
 	}
 	return r.fastBlocked(p, f, b, &q, now)
 }
 
 // fastKnown answers from memory. That the name is in memory tells that it is
 // not special; whether it is the gateway's own is asked each time.
-func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a *cache.Answer, now time.Time) ([]byte, bool) {
+func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a *cache.Answer, ending bool, now time.Time) ([]byte, bool) {
 	if r.isLocal(a.Name) {
 		return nil, false
 	}
@@ -51,6 +51,9 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 	}
 	if v.Action.Stops() {
 		return r.fastStop(f, b, q, a.Name, v, now)
+	}
+	if ending { // asked for often, and not stopped
+		r.ahead(cache.Key{Name: string(wire.AppendLower(nil, q.Name)), Type: q.Type, DO: q.DO, CD: q.CD}, a.Name)
 	}
 	if _, canary := isCanary(a.Name); canary || !a.Fresh(now) || a.EDE >= 0 {
 		return nil, false

@@ -27,28 +27,41 @@ const (
 	outlived          // stale, from memory
 )
 
+// staleRetry is how long a failure keeps a question from being asked again while
+// something stale is at hand (RFC 8767 §5: 30 seconds).
+const staleRetry = 30 * time.Second
+
 // flight is one question under way at the upstreams, for all who ask it.
 type flight struct {
 	done   chan struct{} // closed when answer is there
 	answer *cache.Answer
 	cancel context.CancelFunc
 	device [32]byte // that began it
+	begun  time.Time
+	spare  bool // something older is at hand should it fail
 }
 
 // lookup finds the truth: in memory, or by asking, or in memory again when
 // asking failed. nil only when ctx ended first.
 func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source) {
-	known, ok := r.truth.Get(q.key, q.now)
+	known, ok, ending := r.truth.Get(q.key, q.now)
 	if ok && known.Fresh(q.now) {
+		if ending {
+			r.ahead(q.key, known.Name)
+		}
 		return known, remembered
 	}
-	if f, bad := r.failures.Get(q.key, q.now); bad {
+	if a := r.derived(q, ok); a != nil {
+		r.truth.Put(q.key, a)
+		return a, remembered
+	}
+	if f, bad, _ := r.failures.Get(q.key, q.now); bad {
 		if ok && !f.Bogus {
 			return known, outlived
 		}
 		return f, remembered
 	}
-	f := r.join(ctx, q)
+	f := r.join(ctx, q, ok)
 	if f == nil {
 		if ok {
 			return known, outlived
@@ -57,7 +70,7 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 	}
 	var enough <-chan time.Time
 	if ok {
-		t := time.NewTimer(patience)
+		t := time.NewTimer(patience - q.now.Sub(f.begun)) // of the first who asked; the others have waited with it
 		defer t.Stop()
 		enough = t.C
 	}
@@ -68,7 +81,7 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 		}
 		return f.answer, fetched
 	case <-enough:
-		return known, outlived
+		return known, outlived // the flight goes on, and puts right what is known (RFC 8767 §5)
 	case <-ctx.Done():
 		return nil, fetched
 	}
@@ -76,8 +89,9 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 
 // join takes part in the flight for this question, or starts it. Flights live
 // on when a client leaves: the next one will want the answer too. nil when
-// there are too many, or the resolver has ended.
-func (r *Resolver) join(ctx context.Context, q *query) *flight {
+// there are too many, or the resolver has ended. spare tells that an older
+// answer is at hand.
+func (r *Resolver) join(ctx context.Context, q *query, spare bool) *flight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.flights[q.key]; f != nil {
@@ -89,7 +103,7 @@ func (r *Resolver) join(ctx context.Context, q *query) *flight {
 		return nil
 	}
 	fctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the upstreams have a deadline of their own
-	f := &flight{done: make(chan struct{}), cancel: cancel, device: device}
+	f := &flight{done: make(chan struct{}), cancel: cancel, device: device, begun: q.now, spare: spare}
 	r.flights[q.key] = f
 	r.begun[device]++
 	question := upstream.Question{Name: q.fqdn, Type: q.Type, DO: q.DO, CD: q.CD}
@@ -101,6 +115,9 @@ func (r *Resolver) fly(ctx context.Context, f *flight, k cache.Key, question ups
 	defer f.cancel()
 	f.answer = r.ask(ctx, question)
 	if f.answer.Fail {
+		if f.spare && f.answer.TTL > 0 && !f.answer.Bogus {
+			f.answer.TTL = staleRetry
+		}
 		r.failures.Put(k, f.answer)
 	} else {
 		r.truth.Put(k, f.answer)

@@ -66,6 +66,7 @@ type Options struct {
 	Forward map[string][]string
 
 	CacheEntries  int           // 0 means 20,000
+	CacheFile     string        // keeps what is known over a restart, for its owner's eyes alone (mode 0600); empty means that nothing is kept
 	BlockTTL      time.Duration // of made-up answers, 0 means 10 s
 	Validation    Validation    // of answers, by DNSSEC
 	Anchors       string        // trust anchors of the root in zone file form; empty means IANA's
@@ -90,7 +91,9 @@ type Resolver struct {
 	group    asker
 	parts    []forward // by zone, the deepest first
 	names    *memory
-	trust    *trust // nil: nothing is validated
+	trust    *trust     // nil: nothing is validated
+	early    chan early // what is to be fetched before it is asked for
+	self     [32]byte   // stands for a device in what is fetched early; no key is like it
 	counts   counters
 
 	mu      sync.Mutex
@@ -118,7 +121,7 @@ type asker interface {
 // New makes a Resolver. It opens no connection: upstreams are tried when they
 // are needed. The error names the upstream that cannot be understood.
 func New(o Options) (*Resolver, error) {
-	r := &Resolver{opt: o, log: o.Log, names: newMemory(), flights: map[cache.Key]*flight{}, begun: map[[32]byte]int{}}
+	r := &Resolver{opt: o, log: o.Log, names: newMemory(), early: make(chan early, maxAhead), self: [32]byte{31: 0xff}, flights: map[cache.Key]*flight{}, begun: map[[32]byte]int{}}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -153,13 +156,17 @@ func New(o Options) (*Resolver, error) {
 	return r, err
 }
 
-// Run waits for the end of ctx, then ends every upstream question and
+// Run fetches what is asked for often before it ends, and keeps what is known
+// for the next start, until ctx ends; then it ends every upstream question and
 // connection. Queries that come later are answered SERVFAIL.
 func (r *Resolver) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.keep(ctx) })
 	if r.trust != nil {
 		r.prime(ctx)
 	}
 	<-ctx.Done()
+	wg.Wait()
 	r.mu.Lock()
 	r.closed = true
 	for _, f := range r.flights {
@@ -178,6 +185,9 @@ func (r *Resolver) Run(ctx context.Context) error {
 func (r *Resolver) Flush() {
 	r.truth.Clear()
 	r.failures.Clear()
+	if r.trust != nil {
+		r.trust.chain.Forget()
+	}
 }
 
 // NameOf tells by which name d last reached a, empty when it never asked.
@@ -188,7 +198,7 @@ func (r *Resolver) NameOf(d policy.Device, a netip.Addr) (name string, exact boo
 
 // counters count what Stats tells.
 type counters struct {
-	queries, fast, cached, stale, made, blocked, failed, malformed, dropped, bogus, panics atomic.Uint64
+	queries, fast, cached, stale, proved, ahead, made, blocked, failed, malformed, dropped, bogus, panics atomic.Uint64
 }
 
 // Stats counts since the start; Cache and Upstreams are as of now.
@@ -197,6 +207,8 @@ type Stats struct {
 	Fast      uint64 // answered from bytes, without being unpacked
 	Cached    uint64 // answered from memory
 	Stale     uint64 // answered from memory after its time, no upstream having answered
+	Proved    uint64 // answered by what was proved about a name's neighbours (RFC 8198)
+	Ahead     uint64 // answers fetched before they ended, because they are asked for often
 	Made      uint64 // special and local names
 	Blocked   uint64 // stopped by policy
 	Failed    uint64 // SERVFAIL
@@ -216,7 +228,7 @@ func (r *Resolver) Stats() Stats {
 	r.mu.Unlock()
 	c := &r.counts
 	return Stats{
-		Queries: c.queries.Load(), Fast: c.fast.Load(), Cached: c.cached.Load(), Stale: c.stale.Load(),
+		Queries: c.queries.Load(), Fast: c.fast.Load(), Cached: c.cached.Load(), Stale: c.stale.Load(), Proved: c.proved.Load(), Ahead: c.ahead.Load(),
 		Made: c.made.Load(), Blocked: c.blocked.Load(), Failed: c.failed.Load(), Malformed: c.malformed.Load(),
 		Dropped: c.dropped.Load(), Bogus: c.bogus.Load(), Panics: c.panics.Load(), InFlight: inflight,
 		Cache: r.truth.Stats(), Upstreams: r.group.Status(),

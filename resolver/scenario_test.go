@@ -1,18 +1,21 @@
 package resolver
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
 
+	"nightlatch/resolver/dnssec/signed"
 	"nightlatch/resolver/local"
 )
 
@@ -30,7 +33,14 @@ func TestScenarios(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			synctest.Test(t, func(t *testing.T) { newStage(t, file).play(string(text)) })
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, file)
+				ctx, cancel := context.WithCancel(t.Context())
+				s.ctx = ctx
+				defer s.running.Wait()
+				defer cancel()
+				s.play(string(text))
+			})
 		})
 	}
 }
@@ -45,7 +55,13 @@ type stage struct {
 	texts map[string]string
 	names local.Current
 	zones []string // that are forwarded
-	last  *dns.Msg
+
+	signed []signed.Zone
+	count  func(name string, kind uint16) int // how often the world was asked
+	last   *dns.Msg
+
+	ctx     context.Context // of the running resolver
+	running sync.WaitGroup
 }
 
 func newStage(t *testing.T, file string) *stage {
@@ -87,6 +103,8 @@ func (s *stage) do(f, body []string) error {
 		}
 	case "world":
 		return s.tell(f[1:], body)
+	case "zone":
+		return s.zone(f[1:], body)
 	case "home":
 		return s.name(f[1:], body)
 	case "wait":
@@ -98,7 +116,7 @@ func (s *stage) do(f, body []string) error {
 	case "ask":
 		return s.ask(f[1:], body)
 	default:
-		return fmt.Errorf("the words are list, world, home, wait and ask")
+		return fmt.Errorf("the words are list, world, zone, home, wait and ask")
 	}
 	return nil
 }
@@ -116,6 +134,55 @@ func (s *stage) name(f, body []string) error {
 		}
 	}
 	s.names.Store(b.Names())
+	return nil
+}
+
+// zone makes a zone of a signed internet, which then stands in for the world.
+func (s *stage) zone(f, body []string) error {
+	z := signed.Zone{Name: f[0], Alg: dns.ED25519, Records: strings.Join(body, "\n") + "\n"}
+	for _, w := range f[1:] {
+		switch w {
+		case "nsec":
+		case "nsec3":
+			z.NSEC3 = true
+		case "optout":
+			z.NSEC3, z.OptOut = true, true
+		case "unsigned":
+			z.Alg = 0
+		default:
+			return fmt.Errorf("%s: the words are nsec, nsec3, optout and unsigned", w)
+		}
+	}
+	s.signed = append(s.signed, z)
+	return nil
+}
+
+// build makes the resolver, when the first question comes.
+func (s *stage) build() error {
+	var internet *signedWorld
+	if len(s.signed) > 0 {
+		w, err := signed.New(time.Now(), append(s.signed, signed.Zone{Name: ".", Alg: dns.ED25519})...)
+		if err != nil {
+			return err
+		}
+		internet = &signedWorld{world: w}
+	}
+	s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, func(o *Options) {
+		o.Names = &s.names
+		if internet != nil {
+			o.Validation, o.Anchors = ValidateAlways, internet.world.Anchor().String()
+		}
+	})
+	s.count = s.world.count
+	if internet != nil {
+		s.r.group = internet
+		s.count = func(name string, kind uint16) int { return internet.world.Asked[place(name, kind)] }
+	}
+	for _, zone := range s.zones {
+		s.r.parts = append(s.r.parts, forward{zone, s.world})
+	}
+	s.running.Go(func() { _ = s.r.Run(s.ctx) })
+	synctest.Wait()
 	return nil
 }
 
@@ -145,15 +212,21 @@ func (s *stage) tell(f, body []string) error {
 			return fmt.Errorf("%s is no RCODE", f[2])
 		}
 		s.world.set(f[0], kind, rcode, body...)
+		if len(f) > 3 {
+			d, err := time.ParseDuration(strings.TrimPrefix(f[3], "after="))
+			if err != nil {
+				return err
+			}
+			s.world.delay(f[0], kind, d)
+		}
 	}
 	return nil
 }
 
 func (s *stage) ask(f, body []string) error {
 	if s.r == nil {
-		s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, func(o *Options) { o.Names = &s.names })
-		for _, zone := range s.zones {
-			s.r.parts = append(s.r.parts, forward{zone, s.world})
+		if err := s.build(); err != nil {
+			return err
 		}
 	}
 	kind, err := qtype(f[1])
@@ -182,6 +255,7 @@ func (s *stage) ask(f, body []string) error {
 			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, ad, cd, size=N", w)
 		}
 	}
+	synctest.Wait()
 	begin := time.Now()
 	s.last = exchange(s.t, s.r, network, question(s.t, f[0], kind, uint16(edns), func(m *dns.Msg) {
 		if do {
@@ -219,7 +293,7 @@ func (s *stage) check(name string, kind uint16, body []string, took time.Duratio
 				return fmt.Errorf("ede %v, want %s", e, rest)
 			}
 		case "asked":
-			if got := strconv.Itoa(s.world.count(name, kind)); got != rest {
+			if got := strconv.Itoa(s.count(name, kind)); got != rest {
 				return fmt.Errorf("the world was asked %s times, want %s", got, rest)
 			}
 		case "within":

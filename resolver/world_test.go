@@ -105,6 +105,21 @@ func (w *world) hang(name string, qtype uint16, after time.Duration) {
 	}
 }
 
+// delay makes the world take its time with a question.
+func (w *world) delay(name string, qtype uint16, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	say := w.says[place(name, qtype)]
+	w.says[place(name, qtype)] = func(ctx context.Context, q upstream.Question) (*dns.Msg, error) {
+		select {
+		case <-time.After(d):
+			return say(ctx, q)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func (w *world) unplug(name string, qtype uint16) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

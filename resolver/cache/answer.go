@@ -90,3 +90,35 @@ func LowerTTL(ttl, age uint32) uint32 {
 	}
 	return 1
 }
+
+// Plain gives the answer as it is for a client that did not ask for DNSSEC
+// (RFC 4035 §3.2.1): without signatures and proofs, but for those that qtype
+// itself asks for.
+func (a *Answer) Plain(qtype uint16) (*Answer, error) {
+	b := *a
+	b.Answer, b.Authority = unsigned(a.Answer, qtype), unsigned(a.Authority, 0)
+	if err := b.pack(dns.Fqdn(a.Name), qtype); err != nil {
+		return nil, err
+	}
+	return &b, nil
+}
+
+func unsigned(rrs []dns.RR, qtype uint16) []dns.RR {
+	var out []dns.RR
+	for _, rr := range rrs {
+		switch kind := rr.Header().Rrtype; {
+		case kind == qtype:
+		case kind == dns.TypeRRSIG, kind == dns.TypeNSEC, kind == dns.TypeNSEC3:
+			continue
+		}
+		out = append(out, rr)
+	}
+	return out
+}
+
+// Unjudged gives the answer as it is for a client that judges by itself (CD).
+func (a *Answer) Unjudged() *Answer {
+	b := *a
+	b.Secure = false
+	return &b
+}

@@ -38,22 +38,22 @@ func New(entries, bytes int, stale time.Duration) *Cache {
 }
 
 // Get finds what is known about k. The answer may be stale: ask
-// [Answer.Fresh]. Nothing is given that is older than the cache's bound.
-func (c *Cache) Get(k Key, now time.Time) (*Answer, bool) {
-	return c.part(maphash.String(c.seed, k.Name)).get(k, now, c.stale)
+// [Answer.Fresh]. Nothing is given that is older than the cache's bound. ending
+// is told once of an answer that is asked for often and will soon not be true
+// any more: it is time to fetch it anew.
+func (c *Cache) Get(k Key, now time.Time) (a *Answer, ok, ending bool) {
+	p := c.part(maphash.String(c.seed, k.Name))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.use(p.table[k], now, c.stale)
 }
 
 // GetWire is Get for a name that is still bytes; it does not allocate.
-func (c *Cache) GetWire(name []byte, qtype uint16, do, cd bool, now time.Time) (*Answer, bool) {
+func (c *Cache) GetWire(name []byte, qtype uint16, do, cd bool, now time.Time) (a *Answer, ok, ending bool) {
 	p := c.part(maphash.Bytes(c.seed, name))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n, ok := p.table[Key{string(name), qtype, do, cd}] // the compiler makes no string here
-	if !ok || n.answer.Age(now) >= n.answer.TTL+c.stale {
-		return nil, false
-	}
-	p.front(n)
-	return n.answer, true
+	return p.use(p.table[Key{string(name), qtype, do, cd}], now, c.stale) // the compiler makes no string here
 }
 
 // Put keeps a in place of what was known, unless it may not be kept (a TTL of
@@ -105,18 +105,34 @@ type node struct {
 	key        Key
 	answer     *Answer
 	size       int
+	uses       uint8 // up to popular
+	told       bool  // that it ends
 	next, prev *node
 }
 
-func (p *part) get(k Key, now time.Time, stale time.Duration) (*Answer, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n, ok := p.table[k]
-	if !ok || n.answer.Age(now) >= n.answer.TTL+stale {
-		return nil, false
+// What is fetched before its time: an answer that was asked for so often since
+// it came, when the last part of its TTL begins.
+const (
+	popular  = 4
+	lastPart = 10 // a tenth
+)
+
+// use gives what a node knows, and notes that it was asked for.
+func (p *part) use(n *node, now time.Time, stale time.Duration) (a *Answer, ok, ending bool) {
+	if n == nil {
+		return nil, false, false
+	}
+	left := n.answer.TTL - n.answer.Age(now)
+	if left+stale <= 0 {
+		return nil, false, false
 	}
 	p.front(n)
-	return n.answer, true
+	if n.uses < popular {
+		n.uses++
+	} else if !n.told && left > 0 && left <= n.answer.TTL/lastPart {
+		n.told, ending = true, true
+	}
+	return n.answer, true, ending
 }
 
 func (p *part) put(k Key, a *Answer) {
@@ -136,6 +152,22 @@ func (p *part) put(k Key, a *Answer) {
 		p.remove(p.ring.prev)
 		p.evicted++
 	}
+}
+
+// last keeps a, used longest ago of all, if nothing is known about k and there
+// is room.
+func (p *part) last(k Key, a *Answer) bool {
+	n := &node{key: k, answer: a, size: size(k, a)}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, known := p.table[k]; known || len(p.table) >= p.maxEntries || p.bytes+n.size > p.maxBytes {
+		return false
+	}
+	p.table[k] = n
+	p.bytes += n.size
+	n.prev, n.next = p.ring.prev, &p.ring
+	n.prev.next, p.ring.prev = n, n
+	return true
 }
 
 func (p *part) remove(n *node) {

@@ -112,8 +112,8 @@ func TestCache(t *testing.T) {
 	k := Key{Name: "\x03www\x07example\x03com\x00", Type: dns.TypeA}
 	c.Put(k, read(t, message(t, 0, "www.example.com. 60 IN A 192.0.2.1"), now))
 	get := func(k Key, after time.Duration) bool {
-		a, ok := c.Get(k, now.Add(after))
-		b, ok2 := c.GetWire([]byte(k.Name), k.Type, k.DO, k.CD, now.Add(after))
+		a, ok, _ := c.Get(k, now.Add(after))
+		b, ok2, _ := c.GetWire([]byte(k.Name), k.Type, k.DO, k.CD, now.Add(after))
 		if ok != ok2 || a != b {
 			t.Error("Get and GetWire differ")
 		}
@@ -148,7 +148,7 @@ func TestCacheBounds(t *testing.T) {
 	c.Put(hot, a)
 	for i := range 10000 {
 		c.Put(Key{Name: fmt.Sprint(i)}, a)
-		if _, ok := c.Get(hot, now); !ok {
+		if _, ok, _ := c.Get(hot, now); !ok {
 			t.Fatalf("what is used all the time went after %d", i)
 		}
 	}

@@ -14,6 +14,7 @@ type proof struct {
 	zone  *zone
 	nsec  []*dns.NSEC
 	nsec3 []*dns.NSEC3
+	sets  []*set // of the same, each with the signature that holds
 	ede   int    // why what follows is insecure, -1 for nothing
 	weak  bool   // NSEC3 with more iterations than are taken: proves only that the zone is not to be trusted
 	fault Result // what was wrong with a record that was left out
@@ -41,8 +42,11 @@ func (w *work) proof(z *zone, authority []dns.RR) *proof {
 		case *dns.NSEC:
 			p.nsec = append(p.nsec, rr)
 		case *dns.NSEC3:
-			p.take(rr)
+			if !p.take(rr) {
+				continue
+			}
 		}
+		p.sets = append(p.sets, &set{s.name, s.kind, s.rrs, []*dns.RRSIG{sig}})
 	}
 	return p
 }

@@ -67,6 +67,7 @@ type Validator struct {
 	negative map[string]bool
 
 	offered atomic.Bool
+	held    *held
 
 	mu    sync.Mutex
 	known map[string]*cut
@@ -74,7 +75,7 @@ type Validator struct {
 
 // New makes a Validator. It asks nothing yet.
 func New(o Options) *Validator {
-	v := &Validator{opt: o, negative: map[string]bool{}, known: map[string]*cut{}}
+	v := &Validator{opt: o, negative: map[string]bool{}, known: map[string]*cut{}, held: newHeld()}
 	if v.opt.Now == nil {
 		v.opt.Now = time.Now
 	}
@@ -92,6 +93,10 @@ func (v *Validator) Prime(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Forget forgets what was proved of names, as after a change of network. The
+// zones and their keys stay known for as long as they said.
+func (v *Validator) Forget() { v.held.clear() }
 
 // Offered tells whether signed keys of the root were ever seen, good or bad:
 // whoever is asked hands on what validation needs.
@@ -176,7 +181,10 @@ func (w *work) positive(s *set, authority []dns.RR) Result {
 		return res
 	}
 	p := w.proof(z, authority)
-	return p.expansion(tree.Suffix(s.name, int(sig.Labels)+1))
+	if res = p.expansion(tree.Suffix(s.name, int(sig.Labels)+1)); res.Status == Secure {
+		w.keepWild(p, s, sig)
+	}
+	return res
 }
 
 // denied judges an answer that says that a name or its type does not exist. The
@@ -191,7 +199,7 @@ func (w *work) denied(name string, qtype uint16, rcode int, authority []dns.RR) 
 		if z.name != signer {
 			continue
 		}
-		if res := w.proof(z, authority).denial(name, qtype, rcode); res.Status != Bogus {
+		if res := w.denial(z, name, qtype, rcode, authority); res.Status != Bogus {
 			return res
 		}
 	}
@@ -199,7 +207,17 @@ func (w *work) denied(name string, qtype uint16, rcode int, authority []dns.RR) 
 	if z.status != Secure {
 		return z.result()
 	}
-	return w.proof(z, authority).denial(name, qtype, rcode)
+	return w.denial(z, name, qtype, rcode, authority)
+}
+
+// denial judges a denial by the proofs of one zone, and keeps those that hold.
+func (w *work) denial(z *zone, name string, qtype uint16, rcode int, authority []dns.RR) Result {
+	p := w.proof(z, authority)
+	res := p.denial(name, qtype, rcode)
+	if res.Status == Secure {
+		w.keep(p, authority)
+	}
+	return res
 }
 
 // signers gives the zones above a name that signed a denial, as they say

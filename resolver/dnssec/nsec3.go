@@ -12,22 +12,24 @@ const (
 	maxIterations = 150 // more make a zone insecure (RFC 9276 §3.2); as unbound and others have it
 )
 
-// take adds an NSEC3. All of a proof must hash alike (RFC 5155 §8.2).
-func (p *proof) take(n *dns.NSEC3) {
+// take adds an NSEC3, if it can be used. All of a proof must hash alike
+// (RFC 5155 §8.2).
+func (p *proof) take(n *dns.NSEC3) bool {
 	if n.Hash != dns.SHA1 || n.Flags&^optOutFlag != 0 {
-		return
+		return false
 	}
 	if n.Iterations > maxIterations {
 		p.weak = true
-		return
+		return false
 	}
 	if dns.CanonicalName(n.Hdr.Name) != strings.ToLower(hashed(n))+"."+strings.TrimPrefix(p.zone.name, ".") {
-		return // not a direct child of the apex
+		return false // not a direct child of the apex
 	}
-	if len(p.nsec3) > 0 && (p.nsec3[0].Iterations != n.Iterations || !strings.EqualFold(p.nsec3[0].Salt, n.Salt)) {
-		return
+	if len(p.nsec3) > 0 && !alike(p.nsec3[0], n) {
+		return false
 	}
 	p.nsec3 = append(p.nsec3, n)
+	return true
 }
 
 // hashed gives the hash that an NSEC3 stands at.

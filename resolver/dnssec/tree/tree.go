@@ -74,3 +74,24 @@ func Labels(name string) int {
 	}
 	return n
 }
+
+// Key gives a string for a name such that strings compare as [Compare] orders
+// the names: its labels from the root on, each ended by a zero octet. A name
+// that is malformed has the key of the root, which is empty.
+func Key(name string) string {
+	var buf [256]byte
+	labels := split(buf[:], name)
+	out := make([]byte, 0, 2*len(name))
+	for i := len(labels) - 1; i >= 0; i-- {
+		for _, c := range labels[i] {
+			switch c { // an octet that is zero must stand above the end of a label
+			case 0, 1:
+				out = append(out, 1, c+1)
+			default:
+				out = append(out, c)
+			}
+		}
+		out = append(out, 0)
+	}
+	return string(out)
+}
