@@ -165,7 +165,7 @@ func (h *health) idle(took time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.probing = false
-	if took > h.rtt {
+	if h.rtt > 0 && took > h.rtt {
 		h.took(took)
 	}
 }

@@ -79,7 +79,7 @@ func (g *Group) plan(now time.Time) plan {
 	}
 	if g.strategy == Hedged && len(order) > 1 {
 		if t := order[0].tail(); t > 0 {
-			p.wait, p.hedge = min(max(t, minHedge), g.step), true
+			p.wait, p.hedge = min(max(t+time.Millisecond, minHedge), g.step), true // later than, not at the same time as
 		}
 	}
 	for _, m := range order[1:] {

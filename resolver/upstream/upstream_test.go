@@ -6,10 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -427,88 +424,6 @@ func TestTLS(t *testing.T) {
 	t.Run("second bootstrap address", func(t *testing.T) {
 		g := group(t, Options{Upstreams: []string{"tls://dns.test#127.0.0.1:1," + s.addr()}, RootCAs: ca.roots})
 		mustAsk(t, g)
-	})
-}
-
-func TestHTTPS(t *testing.T) {
-	ca := newAuthority(t)
-	var handler atomic.Value
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.Load().(func(http.ResponseWriter, *http.Request))(w, r)
-	}))
-	srv.EnableHTTP2 = true
-	srv.TLS = ca.config(t, "dns.test")
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	addr := srv.Listener.Addr().String()
-	_, port, _ := net.SplitHostPort(addr)
-	spec := "https://dns.test:" + port + "/dns-query#127.0.0.1"
-
-	query := func(r *http.Request) *dns.Msg {
-		b, _ := io.ReadAll(r.Body)
-		q := new(dns.Msg)
-		if err := q.Unpack(b); err != nil {
-			t.Error(err)
-		}
-		return q
-	}
-	send := func(w http.ResponseWriter, b []byte) {
-		w.Header().Set("Content-Type", mediaType)
-		_, _ = w.Write(b)
-	}
-	right := func(w http.ResponseWriter, r *http.Request) {
-		q := query(r)
-		if q.Id != 0 || r.ProtoMajor != 2 || r.Method != "POST" || r.URL.Path != "/dns-query" || r.Header.Get("Content-Type") != mediaType || r.UserAgent() != "" {
-			t.Errorf("id %d, %s %s %s, %v", q.Id, r.Proto, r.Method, r.URL, r.Header)
-		}
-		w.Header().Set("Age", "20")
-		send(w, good(q))
-	}
-	t.Run("answers", func(t *testing.T) {
-		handler.Store(right)
-		g := group(t, Options{Upstreams: []string{spec}, RootCAs: ca.roots})
-		if r := mustAsk(t, g); r.Msg.Answer[0].Header().Ttl != 40 {
-			t.Errorf("TTL %d, want 40 after an Age of 20", r.Msg.Answer[0].Header().Ttl)
-		}
-	})
-	for name, bad := range map[string]func(w http.ResponseWriter, r *http.Request){
-		"status 500": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "https://evil.test/", http.StatusFound)
-		},
-		"html":    func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "<html>") },
-		"garbage": func(w http.ResponseWriter, r *http.Request) { send(w, []byte("garbage")) },
-		"wrong answer": func(w http.ResponseWriter, r *http.Request) {
-			send(w, reply(query(r), func(m *dns.Msg) { m.Question[0].Name = "evil.test." }))
-		},
-		"endless body": func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", mediaType)
-			for r.Context().Err() == nil {
-				if _, err := w.Write(make([]byte, 1<<14)); err != nil {
-					return
-				}
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			handler.Store(bad)
-			if _, took, err := ask(t, group(t, Options{Upstreams: []string{spec}, RootCAs: ca.roots})); err == nil || took > time.Second {
-				t.Errorf("%v after %v", err, took)
-			}
-		})
-	}
-	t.Run("hangs", func(t *testing.T) {
-		handler.Store(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-		other := listen(t, false, nil, always)
-		g := group(t, Options{Upstreams: []string{spec, other.addr()}, RootCAs: ca.roots, Step: 200 * time.Millisecond})
-		if _, took, err := ask(t, g); err != nil || took > time.Second {
-			t.Errorf("%v after %v", err, took)
-		}
-	})
-	t.Run("unknown authority", func(t *testing.T) {
-		if _, _, err := ask(t, group(t, Options{Upstreams: []string{spec}})); err == nil {
-			t.Error("no error")
-		}
 	})
 }
 
