@@ -162,14 +162,6 @@ func (r *Record) read(rec []byte, classes []class) (textAt uint64, textLen int, 
 	return 0, 0, f.ok
 }
 
-// length is how long a record is without its padding, when read gave ok.
-func recordLen(rec []byte, r *Record) int {
-	if rec[1] == elsewhere {
-		return int(rec[2]) + len(r.Key)
-	}
-	return int(rec[2]) + len(r.Text)
-}
-
 // view gives bytes of a block as a string without a copy. Blocks are never
 // written again, and the string keeps its block.
 func view(b []byte) string {
