@@ -53,7 +53,8 @@ type Query struct {
 	Size    int // UDP payload size the client takes: 512 without EDNS (RFC 6891 §6.2.3)
 	Version uint8
 	DO      bool
-	AD      bool // the client wants to hear of authentic data (RFC 6840 §5.7)
+	Options []byte // of its OPT record, each whole; aliases the bytes
+	AD      bool   // the client wants to hear of authentic data (RFC 6840 §5.7)
 }
 
 // Parse reads one query strictly: one question, nothing in the answer and
@@ -147,7 +148,8 @@ func (q *Query) opt(rr []byte, fixed int) bool {
 	q.Size = max(512, count(rr, fixed+2)) // §6.2.3: below 512 means 512
 	q.Version = rr[fixed+5]
 	q.DO = rr[fixed+6]&0x80 != 0
-	for opts := rr[fixed+optFixed:]; len(opts) > 0; {
+	q.Options = rr[fixed+optFixed:]
+	for opts := q.Options; len(opts) > 0; {
 		if len(opts) < 4 || 4+count(opts, 2) > len(opts) {
 			return false
 		}
