@@ -37,7 +37,7 @@ func (d *Dashboard) apiCapture(w http.ResponseWriter, r *http.Request) {
 
 // serveList answers one page of any kind of event.
 func serveList[T, J any](d *Dashboard, w http.ResponseWriter, r *http.Request, read func(context.Context, journal.Filter) ([]T, error), id func(T) int64, as func(T) J) {
-	f, err := filter.Of(r.URL.Query(), filter.APIRows)
+	f, err := filter.Of(r.URL.Query(), filter.APIRows, d.now())
 	if err != nil {
 		d.fail(w, r, http.StatusBadRequest, sentence(err))
 		return
@@ -91,7 +91,7 @@ func (d *Dashboard) apiDevices(w http.ResponseWriter, r *http.Request) {
 
 // apiSummary counts since midnight, or since the moment asked for.
 func (d *Dashboard) apiSummary(w http.ResponseWriter, r *http.Request) {
-	f, err := filter.Of(r.URL.Query(), 1)
+	f, err := filter.Of(r.URL.Query(), 1, d.now())
 	since := f.Since
 	if f.Since = (time.Time{}); err == nil && filtered(f) {
 		err = errors.New("a summary can be asked for since a moment, and by nothing else")

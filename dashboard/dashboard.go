@@ -1,7 +1,8 @@
 // Package dashboard shows people what their phones tell others. It serves
 // pages, a live stream and a JSON API out of the journal and the gateway's
-// status, to whoever holds the token, and changes nothing: the only requests
-// that alter anything are signing in and out.
+// status, to whoever holds the token. What people change there (a rule, a pause,
+// a list of their own) is done by the functions of [Options.Desk] and noted in
+// the journal; the dashboard itself writes nothing.
 //
 // All it shows is hostile: names and payloads are chosen by apps that would
 // rather not be watched. Pages are made by html/template alone, what is left
@@ -19,7 +20,9 @@ import (
 	"strings"
 	"time"
 
+	"nightlatch/dashboard/desk"
 	"nightlatch/dashboard/door"
+	"nightlatch/dashboard/flash"
 	"nightlatch/journal"
 	"nightlatch/sinkhole/authority"
 )
@@ -63,6 +66,14 @@ type Options struct {
 	// concurrent use. Nil means that there is never one.
 	Authority func() *authority.CA
 
+	// Desk is what people may change and ask here besides reading. Pages have
+	// no buttons for functions that are nil.
+	Desk desk.Desk
+
+	// Recorder takes a notice of every change, so that the journal says who
+	// changed what; nil means that none is kept.
+	Recorder journal.Recorder
+
 	Now func() time.Time // the clock of pages and sessions; nil means time.Now
 	Log *slog.Logger     // nil means silence
 }
@@ -84,6 +95,9 @@ type Dashboard struct {
 	assets    assets
 	live      *hub
 	mux       *http.ServeMux
+	desk      desk.Desk
+	recorder  journal.Recorder
+	flashes   flash.Box
 	protects  *http.CrossOriginProtection
 }
 
@@ -109,12 +123,12 @@ func New(o Options) (*Dashboard, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	files := loadAssets()
-	views, err := loadPages(files)
+	views, err := loadPages(files, o.Desk)
 	if err != nil {
 		return nil, err
 	}
 	d := &Dashboard{journal: o.Journal, gateway: o.Gateway, authority: o.Authority, now: o.Now, log: o.Log,
-		hosts: names, door: door.New(o.Token), pages: views, assets: files, mux: http.NewServeMux()}
+		hosts: names, door: door.New(o.Token), pages: views, assets: files, mux: http.NewServeMux(), desk: o.Desk, recorder: o.Recorder}
 	d.live = newHub(o.Journal, d.sections, o.Log)
 	d.protects = http.NewCrossOriginProtection()
 	d.protects.SetDenyHandler(http.HandlerFunc(d.foreign))
@@ -142,6 +156,20 @@ func (d *Dashboard) routes() {
 	private("GET /leaks", d.leaksPage)
 	private("GET /leaks/{id}", d.capturePage)
 	private("GET /live", d.stream)
+	private("GET /why", d.whyPage)
+	private("GET /devices/{name}", d.devicePage)
+	private("GET /devices/{name}/report", d.reportPage)
+	private("GET /lists", d.listsPage)
+	private("GET /lists/{name}", d.listPage)
+	private("GET /lists/{name}/edit", d.editPage)
+	private("POST /lists/{name}/edit", d.editForm)
+	private("POST /lists/{name}/check", d.checkText)
+	private("GET /rules", d.rulesPage)
+	private("POST /change", d.change)
+	private("POST /remove", d.remove)
+	private("POST /pause", d.pause)
+	private("POST /resume", d.resume)
+	private("POST /undo", d.undo)
 
 	private("GET /api/v1/summary", d.apiSummary)
 	private("GET /api/v1/devices", d.apiDevices)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nightlatch/blocklists"
+	"nightlatch/dashboard/row"
 	"nightlatch/decoder"
 	"nightlatch/journal"
 	"nightlatch/policy"
@@ -78,7 +79,10 @@ func (j *fakeJournal) Notices(_ context.Context, f journal.Filter) ([]journal.St
 
 func (j *fakeJournal) Events(_ context.Context, f journal.Filter) ([]journal.StoredEvent, error) {
 	return choose(j, j.events, f, func(q journal.StoredEvent) int64 { return q.ID },
-		func(journal.StoredEvent) (string, string, bool) { return "", "", true })
+		func(e journal.StoredEvent) (string, string, bool) {
+			device, name, _, _ := row.Subject(e)
+			return device, name, true
+		})
 }
 
 func (j *fakeJournal) Summary(context.Context, time.Time) (journal.Summary, error) {

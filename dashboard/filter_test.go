@@ -31,7 +31,7 @@ func TestFilter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := filter.Of(q, 100)
+		got, err := filter.Of(q, 100, day)
 		if err != nil {
 			t.Errorf("%s: %v", in, err)
 			continue
@@ -109,7 +109,7 @@ func FuzzFilter(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := filter.Of(q, 100)
+		got, err := filter.Of(q, 100, time.Unix(0, 0))
 		if err != nil {
 			if !strings.HasSuffix(sentence(err), ".") {
 				t.Fatalf("no sentence: %q", sentence(err))

@@ -15,7 +15,7 @@ import (
 // Bounds of one request.
 const (
 	maxQuery    = 2 << 10          // bytes of a query string: every filter at its longest fits
-	maxBody     = 4 << 10          // bytes of a form: a token and little else
+	maxBody     = 4 << 10          // bytes of a form: a token, or a name and a device; lists have more
 	requestTime = 15 * time.Second // reading, thinking and writing; the live stream has its own
 )
 
@@ -51,7 +51,11 @@ func (d *Dashboard) guard(next http.Handler) http.Handler {
 			d.fail(w, r, http.StatusRequestURITooLong, "The address is too long.")
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		body := int64(maxBody)
+		if strings.HasPrefix(r.URL.Path, "/lists/") {
+			body = 3*maxList + maxBody // every letter as %41
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, body)
 		setDeadlines(w, requestTime)
 		ctx, cancel := context.WithTimeout(r.Context(), requestTime)
 		defer cancel()

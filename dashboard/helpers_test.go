@@ -20,18 +20,28 @@ type house struct {
 	*Dashboard
 	handler http.Handler
 	clock   time.Time
+	fake    *fakeDesk
 }
 
+// mineText is the list that the fake desk lets people edit.
+const mineText = "name: Mine\nrules:\n  - a.example\n"
+
 func newHouse(t testing.TB, j Journal, st func() Status) *house {
+	return houseOf(t, j, st, "Fancy Corp")
+}
+
+// houseOf is a house whose desk answers with word.
+func houseOf(t testing.TB, j Journal, st func() Status, word string) *house {
 	t.Helper()
-	h := &house{clock: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)}
+	h := &house{clock: time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), fake: &fakeDesk{text: mineText}}
 	if st == nil {
 		st = func() Status { return sampleStatus(h.clock) }
 	}
 	if j == nil {
 		j = sample(h.clock)
 	}
-	d, err := New(Options{Journal: j, Gateway: st, Token: testToken, Hosts: []string{"10.66.0.1:8080", "nightlatch.internal"}, Now: func() time.Time { return h.clock }})
+	d, err := New(Options{Journal: j, Gateway: st, Token: testToken, Hosts: []string{"10.66.0.1:8080", "nightlatch.internal"}, Now: func() time.Time { return h.clock },
+		Desk: h.fake.desk(word, h.clock), Recorder: h.fake})
 	if err != nil {
 		t.Fatal(err)
 	}

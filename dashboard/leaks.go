@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,39 +23,46 @@ const captureRows = 50 // captures on one Leaks page
 // leaksView is what would have leaked: by kind and host, and capture by capture.
 type leaksView struct {
 	tableView
-	Since    time.Time
+	From     time.Time
 	Kinds    []journal.FindingSummary
 	Possible int64 // findings that only look like something
 	HTTPS    bool
+	Reached  bool // some of the captures below were observed on their way
 }
 
 func (d *Dashboard) leaksPage(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	f, err := filter.Of(q, captureRows)
+	f, err := filter.Of(q, captureRows, d.now())
 	if err != nil {
 		d.fail(w, r, http.StatusBadRequest, sentence(err))
 		return
 	}
 	now := d.now()
-	v := leaksView{Since: f.Since, HTTPS: d.gateway().SinkHTTPS}
-	if v.Since.IsZero() {
-		v.Since = now.Add(-leaksFor)
+	v := leaksView{From: f.Since, HTTPS: d.gateway().SinkHTTPS}
+	if v.From.IsZero() {
+		v.From = now.Add(-leaksFor)
 	}
-	sum, err := d.journal.Summary(r.Context(), v.Since)
+	sum, err := d.journal.Summary(r.Context(), v.From)
 	if err != nil {
 		d.broken(w, r, err)
 		return
 	}
 	v.Kinds, v.Possible = kindRows(sum.Leaks, f)
 	limit := f.Limit
-	f.Since, f.Limit = v.Since, limit+1
+	f.Since, f.Limit = v.From, limit+1
 	captures, err := d.journal.Captures(r.Context(), f)
 	if err != nil {
 		d.broken(w, r, err)
 		return
 	}
+	v.Reached = slices.ContainsFunc(captures, row.Observed)
 	v.tableView = leakTable(captures, f, limit, q)
-	v.Devices = d.deviceNames(f.Device)
+	v.choices(d, r)
+	v.Always = "a week ago, as usual"
+	if v.tableView.Since == "7d" {
+		v.tableView.Since = ""
+	}
+	v.Spans = slices.DeleteFunc(v.Spans, func(c spanChoice) bool { return c.Value == "7d" })
 	d.show(w, r, http.StatusOK, page{Name: "leaks", Title: "Leaks", Body: v})
 }
 

@@ -33,6 +33,7 @@ type nowView struct {
 	Connected int64
 	Waiting   bool // no device ever connected
 	Today     journal.DeviceSummary
+	Reached   bool  // some of them were observed on the way to a host that got them
 	Values    int64 // private values caught today, without those that are only possible
 	Hosts     int64 // hosts they were meant for
 	Devices   []deviceRow
@@ -75,6 +76,7 @@ type leakCard struct {
 	Captures            int
 	Values              []leakValue
 	More                int64 // kinds that did not fit
+	Reached             bool  // observed on the way: the host got them
 
 	host string // Name, uncut
 }
@@ -125,6 +127,7 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 		return v, err
 	}
 	v.Leaks, v.MoreLeaks = cards(captures, today.Leaks)
+	v.Reached = slices.ContainsFunc(captures, func(c journal.StoredCapture) bool { return row.Observed(c) && len(row.Shown(c.Findings)) > 0 })
 	return v, d.lines(ctx, &v)
 }
 
@@ -143,9 +146,13 @@ func (d *Dashboard) lines(ctx context.Context, v *nowView) error {
 	if err != nil {
 		return err
 	}
+	broken := slices.ContainsFunc(v.Status.Lists, func(l List) bool { return l.Note != "" })
+	reloaded := false // a later reload worked
 	for _, n := range notices {
 		line := row.OfNotice(n)
-		if n.Level >= journal.Warn && v.At.Sub(n.Time) < alertFor && len(v.Alerts) < alertRows {
+		reloaded = reloaded || n.Room == "config" && n.Level == journal.Info
+		repaired := n.Level == journal.Error && (n.Room == "blocklists" && !broken || n.Room == "config" && reloaded)
+		if n.Level >= journal.Warn && !repaired && v.At.Sub(n.Time) < alertFor && len(v.Alerts) < alertRows {
 			v.Alerts = append(v.Alerts, line)
 		} else if len(v.Notices) < noticeRows {
 			v.Notices = append(v.Notices, line)
@@ -211,16 +218,23 @@ func countLeaks(all []journal.FindingSummary) (values, names int64) {
 	return values, names
 }
 
+// cardKey tells cards apart: what was kept from a host, and what reached it, are
+// never on one.
+type cardKey struct {
+	device, name string
+	reached      bool
+}
+
 // cards folds captures, newest first, into one card for each device and host,
 // with each kind of value once.
 func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out []leakCard, more bool) {
-	at := map[[2]string]int{}
+	at := map[cardKey]int{}
 	for _, c := range captures {
 		found := row.Shown(c.Findings)
 		if len(found) == 0 {
 			continue
 		}
-		key := [2]string{c.Device, c.Name}
+		key := cardKey{c.Device, c.Name, row.Observed(c)}
 		i, ok := at[key]
 		if !ok {
 			if len(out) == leakCards {
@@ -229,7 +243,7 @@ func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out
 			}
 			i = len(out)
 			at[key] = i
-			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, row.LongName), host: c.Name, Last: c.Time, ID: c.ID})
+			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, row.LongName), host: c.Name, Last: c.Time, ID: c.ID, Reached: row.Observed(c)})
 		}
 		out[i].Captures++
 		for _, f := range found {

@@ -9,11 +9,14 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"path"
 	"reflect"
 	"strconv"
 	"time"
 
+	"nightlatch/dashboard/desk"
+	"nightlatch/dashboard/flash"
 	"nightlatch/dashboard/visible"
 	"nightlatch/dashboard/words"
 )
@@ -28,6 +31,8 @@ type page struct {
 	Inside bool // signed in: show the menu
 	Live   bool // the page listens to /live
 	Body   any
+	Flash  *flash.Word // what the last form did
+	Path   string      // of this page with its query: forms come back to it
 }
 
 // pages are the parsed templates, one set for each page.
@@ -35,17 +40,20 @@ type pages struct{ sets map[string]*template.Template }
 
 // pageNames are the pages; each has a file in web and stands on base.html.
 func pageNames() []string {
-	return []string{"now", "queries", "flows", "leaks", "capture", "login", "error", "ca"}
+	return []string{"now", "queries", "flows", "leaks", "capture", "login", "error", "ca",
+		"why", "device", "lists", "list", "edit", "rules"}
 }
 
-func loadPages(a assets) (*pages, error) {
+func loadPages(a assets, k desk.Desk) (*pages, error) {
 	base, err := template.New("base.html").Funcs(template.FuncMap{
 		"asset": a.url, "count": words.Count, "size": words.Size, "span": words.Span, "kind": words.Kind, "many": words.Many, "cut": visible.Cut,
 		"len64": length, "int64": func(n int) int64 { return int64(n) }, "ruleCount": ruleCount,
 		"iso":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock": func(t time.Time) string { return t.Local().Format("15:04:05") },
 		"day":   day, "stamp": func(t time.Time) string { return t.Local().Format("2 Jan 15:04:05") },
-		"hour": func(t time.Time) string { return t.Local().Format("15:04") },
+		"seg": url.PathEscape, "acts": func() bool { return k.Rule != nil }, "asks": func() bool { return k.Why != nil },
+		"lists": func() bool { return k.Lists != nil },
+		"hour":  func(t time.Time) string { return t.Local().Format("15:04") },
 	}).ParseFS(web, "web/base.html", "web/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("dashboard: templates: %w", err)
@@ -84,8 +92,11 @@ func (p *pages) render(set, name string, data any) ([]byte, error) {
 // half-way never leaves half a page.
 func (d *Dashboard) show(w http.ResponseWriter, r *http.Request, status int, p page) {
 	if c, err := r.Cookie(cookieName); err == nil {
-		p.Inside = p.Name != "login" && d.door.Admits(c.Value, d.now(), false)
+		if p.Inside = p.Name != "login" && d.door.Admits(c.Value, d.now(), false); p.Inside {
+			p.Flash = d.flashes.Take(c.Value, d.now())
+		}
 	}
+	p.Path = backTo(r.URL.RequestURI())
 	body, err := d.pages.render(p.Name, "base.html", p)
 	if err != nil {
 		d.log.Error("dashboard: rendering failed", "page", p.Name, "err", err)
@@ -112,7 +123,7 @@ type assets struct {
 func loadAssets() assets {
 	a := assets{files: map[string][]byte{}}
 	sum := sha256.New()
-	for _, name := range []string{"style.css", "live.js", "icon.svg"} {
+	for _, name := range []string{"style.css", "live.js", "edit.js", "icon.svg"} {
 		data, err := fs.ReadFile(web, "web/"+name)
 		if err != nil {
 			panic(err) // embedded at build time: cannot be missing

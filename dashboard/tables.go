@@ -18,16 +18,43 @@ type tableView struct {
 	Older    string // the address of the next page; empty on the last
 	Newest   bool   // this is the first page
 	Filtered bool   // something was asked for, so an empty page is no news
+	Path     string // of this page: a form comes back to it
+	Since    string // as the address has it
+	Spans    []spanChoice
+	Always   string // what no choice of a span means
+	Types    []string
+	Lists    []string
+}
+
+// spanChoice is one choice of how far back a table looks.
+type spanChoice struct{ Value, Words string }
+
+// choices fills in what the filter of a page offers. A moment that a link asks
+// for is a choice of its own, so that the page does not lose it.
+func (v *tableView) choices(d *Dashboard, r *http.Request) {
+	v.Path, v.Since = backTo(r.URL.RequestURI()), r.URL.Query().Get("since")
+	v.Devices = d.deviceNames(v.Filter.Device)
+	v.Spans = []spanChoice{{"15m", "15 minutes ago"}, {"1h", "an hour ago"}, {"24h", "a day ago"}, {"7d", "a week ago"}, {"30d", "a month ago"}}
+	v.Always = "ever"
+	if v.Since != "" && !slices.ContainsFunc(v.Spans, func(c spanChoice) bool { return c.Value == v.Since }) {
+		v.Spans = append(v.Spans, spanChoice{v.Since, v.Filter.Since.Local().Format("2 Jan 15:04")})
+	}
+	for _, l := range d.gateway().Lists {
+		v.Lists = append(v.Lists, l.Name)
+	}
+	if f := v.Filter.List; f != "" && !slices.Contains(v.Lists, f) {
+		v.Lists = append(v.Lists, f)
+	}
 }
 
 func (d *Dashboard) queriesPage(w http.ResponseWriter, r *http.Request) {
-	d.table(w, r, "queries", "Questions", func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
+	d.table(w, r, "queries", "Questions", []string{"A", "AAAA", "HTTPS", "TXT", "PTR"}, func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
 		return mapped(d.journal.Queries, row.OfQuery)(ctx, f)
 	})
 }
 
 func (d *Dashboard) flowsPage(w http.ResponseWriter, r *http.Request) {
-	d.table(w, r, "flows", "Connections", func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
+	d.table(w, r, "flows", "Connections", []string{"tcp", "udp", "icmp"}, func(ctx context.Context, f journal.Filter) ([]row.Row, error) {
 		return mapped(d.journal.Flows, row.OfFlow)(ctx, f)
 	})
 }
@@ -44,8 +71,8 @@ func mapped[T any](read func(context.Context, journal.Filter) ([]T, error), row1
 	}
 }
 
-func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title string, read func(context.Context, journal.Filter) ([]row.Row, error)) {
-	f, err := filter.Of(r.URL.Query(), filter.PageRows)
+func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title string, types []string, read func(context.Context, journal.Filter) ([]row.Row, error)) {
+	f, err := filter.Of(r.URL.Query(), filter.PageRows, d.now())
 	if err != nil {
 		d.fail(w, r, http.StatusBadRequest, sentence(err))
 		return
@@ -57,7 +84,9 @@ func (d *Dashboard) table(w http.ResponseWriter, r *http.Request, name, title st
 		d.broken(w, r, err)
 		return
 	}
-	v := tableView{Filter: f, Rows: rows, Newest: f.Before == 0, Filtered: filtered(f), Devices: d.deviceNames(f.Device)}
+	v := tableView{Filter: f, Rows: rows, Newest: f.Before == 0, Filtered: filtered(f)}
+	v.choices(d, r)
+	v.Types = types
 	if len(rows) > limit {
 		v.Rows = rows[:limit]
 		v.Older = filter.Older(r.URL.Query(), v.Rows[limit-1].ID)

@@ -76,7 +76,8 @@ func (g *gateway) openDashboard() error {
 	}
 	g.token = token
 	g.dashboard, err = dashboard.New(dashboard.Options{
-		Journal: g.journal, Gateway: g.status, Token: token, Hosts: hosts, Authority: g.sinkhole.CA, Log: g.log,
+		Journal: g.journal, Gateway: g.status, Token: token, Hosts: hosts, Authority: g.sinkhole.CA,
+		Desk: g.desk(), Recorder: g.journal, Log: g.log,
 	})
 	if err != nil && cfg.Dashboard.Token.File != "" {
 		err = fmt.Errorf("%w; delete %s, and the next start makes a new one", err, cfg.Dashboard.Token.Path(h.Dir))

@@ -44,6 +44,11 @@ func (g *gateway) status() dashboard.Status {
 		}
 		st.Lists = append(st.Lists, list)
 	}
+	for _, b := range s.Lists.Broken { // those of which no version is in force
+		if s.Lists.Find(b.List) == nil {
+			st.Lists = append(st.Lists, dashboard.List{Name: b.List, Own: true, Note: b.Err.Error()})
+		}
+	}
 	for _, l := range s.Config.Tunnel.Listen {
 		if l.Port == 0 { // any free one
 			l.Port = g.tunnel.Port()

@@ -26,20 +26,20 @@ const MaxField = 253
 
 // Of reads a filter from a query string. Every mistake is an error that
 // names the field: a filter that is silently ignored would show a wrong truth.
-func Of(q url.Values, limit int) (journal.Filter, error) {
+func Of(q url.Values, limit int, now time.Time) (journal.Filter, error) {
 	f := journal.Filter{Limit: limit}
 	for key, values := range q {
 		if len(values) != 1 {
 			return f, fmt.Errorf("%s is given %d times; once is enough", visible.Cut(key, 40), len(values))
 		}
-		if err := setField(&f, key, strings.TrimSpace(values[0]), limit); err != nil {
+		if err := setField(&f, key, strings.TrimSpace(values[0]), limit, now); err != nil {
 			return f, err
 		}
 	}
 	return f, nil
 }
 
-func setField(f *journal.Filter, key, v string, limit int) (err error) {
+func setField(f *journal.Filter, key, v string, limit int, now time.Time) (err error) {
 	if len(v) > MaxField || !utf8.ValidString(v) {
 		return fmt.Errorf("%s is longer than %d letters, or no text at all", visible.Cut(key, 40), MaxField)
 	}
@@ -67,9 +67,9 @@ func setField(f *journal.Filter, key, v string, limit int) (err error) {
 			f.Limit = int(n)
 		}
 	case key == "since":
-		f.Since, err = moment(key, v)
+		f.Since, err = moment(key, v, now)
 	case key == "until":
-		f.Until, err = moment(key, v)
+		f.Until, err = moment(key, v, now)
 	default:
 		err = fmt.Errorf("there is no filter %q; there are device, name, blocked, type, list, finding, since, until, before, after and limit", visible.Cut(key, 40))
 	}
@@ -102,15 +102,29 @@ func number(key, v string, most int64) (int64, error) {
 	return n, nil
 }
 
-func moment(key, v string) (time.Time, error) {
+func moment(key, v string, now time.Time) (time.Time, error) {
 	if v == "0" {
 		return time.Time{}, nil
 	}
+	if back, ok := ago(v); ok {
+		return now.Add(-back), nil
+	}
 	t, err := time.Parse(time.RFC3339, v)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%s is a time like 2026-01-31T08:00:00Z, not %q", key, visible.Cut(v, 40))
+		return time.Time{}, fmt.Errorf("%s is a time like 2026-01-31T08:00:00Z, or a while ago like 15m, 24h or 7d, not %q", key, visible.Cut(v, 40))
 	}
 	return t, nil
+}
+
+// ago reads a while: 15m, 24h, 7d. Of a link that was kept it means the last
+// hours of the day it is opened, which is what people keep it for.
+func ago(v string) (time.Duration, bool) {
+	if len(v) < 2 {
+		return 0, false
+	}
+	unit, ok := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}[v[len(v)-1]]
+	n, err := strconv.ParseUint(v[:len(v)-1], 10, 16)
+	return time.Duration(n) * unit, ok && err == nil && n > 0
 }
 
 // Older is the same query string, from below the given id on.

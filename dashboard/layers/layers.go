@@ -15,6 +15,7 @@ type View struct {
 	Capture  journal.StoredCapture
 	Path     string // of the request, without its query, which may hold anything
 	HasQuery bool
+	Reached  bool // observed on the way: the host got it
 	Steps    []Step
 	Values   int64
 	Possible []journal.StoredFinding
@@ -36,7 +37,7 @@ const (
 )
 
 func Open(c journal.StoredCapture) View {
-	v := View{Capture: c}
+	v := View{Capture: c, Reached: row.Observed(c)}
 	path, _, query := strings.Cut(c.Path, "?")
 	v.Path, v.HasQuery = visible.Cut(path, row.LongName), query
 	for _, l := range c.Result.Layers[:min(len(c.Result.Layers), maxSteps)] {

@@ -13,12 +13,14 @@ import (
 	"nightlatch/dashboard/words"
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/sinkhole"
 )
 
 // Lengths at which hostile text is cut on a page; the API has it whole.
 const (
-	LongName = 120
-	LongText = 300
+	LongName   = 120
+	LongText   = 300
+	longDevice = 100 // a configured name is shorter
 )
 
 // Row is one event as a line of a table. Tone picks its colour, Outcome says
@@ -64,7 +66,7 @@ func Of(e journal.StoredEvent) (Row, bool) {
 }
 
 func OfQuery(q journal.StoredQuery) Row {
-	r := Row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: q.Device, Name: visible.Cut(q.Name, LongName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
+	r := Row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: visible.Cut(q.Device, longDevice), Name: visible.Cut(q.Name, LongName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
 	r.Outcome, r.Tone = "stopped", "stop"
 	switch {
 	case q.Verdict.Action.Stops() && q.Through != "":
@@ -102,7 +104,7 @@ func AnsweredBy(upstream string) string {
 }
 
 func OfFlow(f journal.StoredFlow) Row {
-	r := Row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: f.Device, Name: visible.Cut(f.Name, LongName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
+	r := Row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: visible.Cut(f.Device, longDevice), Name: visible.Cut(f.Name, LongName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
 	r.More = destination(f.Proto, f.Dst, f.Name != "")
 	if f.Name == "" {
 		r.Name = f.Dst.Addr().Unmap().String()
@@ -138,14 +140,21 @@ func destination(proto string, dst netip.AddrPort, withAddr bool) string {
 }
 
 func OfCapture(c journal.StoredCapture) Row {
-	r := Row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: c.Device, Name: visible.Cut(c.Name, LongName), Tone: "stop", By: By{Reason: "the sinkhole"}}
+	r := Row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: visible.Cut(c.Device, longDevice), Name: visible.Cut(c.Name, LongName), Tone: "stop", By: By{Reason: "the sinkhole"}}
 	r.More = visible.Cut(c.Scheme, 10) + ", " + words.Size(c.Size)
 	n := int64(len(Shown(c.Findings)))
+	state := sinkhole.StateOf(c.Capture)
 	switch {
+	case Observed(c) && n > 0:
+		r.Outcome, r.Tone, r.By.Reason = "reached the host with "+words.Many(n, "private value", "private values"), "leak", "observed on its way"
+	case Observed(c):
+		r.Outcome, r.Tone, r.By.Reason = "reached the host, and was read", "pass", "observed on its way"
 	case n > 0:
 		r.Outcome, r.Tone = "caught with "+words.Many(n, "private value", "private values"), "leak"
 	case c.TLS != nil && c.TLS.Outcome != "" && c.Size == 0:
 		r.Outcome = "caught, unread: " + visible.Cut(c.TLS.Outcome, 60)
+	case state != sinkhole.StateRead:
+		r.Outcome = "caught, unread: " + string(state)
 	default:
 		r.Outcome = "caught"
 	}
@@ -156,7 +165,7 @@ func OfCapture(c journal.StoredCapture) Row {
 }
 
 func OfNotice(n journal.StoredNotice) Row {
-	r := Row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: n.Device, Name: visible.Cut(n.Text, LongText), More: visible.Cut(n.Room, 30), Outcome: "note", Tone: "note"}
+	r := Row{ID: n.ID, At: n.Time, Kind: journal.KindNotice, Device: visible.Cut(n.Device, longDevice), Name: visible.Cut(n.Text, LongText), More: visible.Cut(n.Room, 30), Outcome: "note", Tone: "note"}
 	switch {
 	case n.Level >= journal.Error:
 		r.Outcome, r.Tone = "error", "fail"

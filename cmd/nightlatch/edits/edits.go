@@ -105,7 +105,7 @@ type change struct {
 }
 
 // apply makes an edit, or shows it; then it tells a running gateway.
-func (t *tool) apply(c *cobra.Command, h home.Home, s shared, ch change, o *outcome) error {
+func (t *tool) apply(ctx context.Context, h home.Home, s shared, ch change, o *outcome) error {
 	path, fresh := h.Path(ch.file), edit.Fresh{Text: []byte(ch.fresh), Mode: 0o600}
 	located := func(text []byte) ([]byte, error) {
 		out, err := ch.edit(text)
@@ -123,7 +123,7 @@ func (t *tool) apply(c *cobra.Command, h home.Home, s shared, ch change, o *outc
 		o.Diff = difference(ch.file, r)
 		return nil
 	}
-	r, err := edit.Update(c.Context(), path, fresh, located)
+	r, err := edit.Update(ctx, path, fresh, located)
 	if err != nil {
 		return err
 	}
@@ -135,10 +135,10 @@ func (t *tool) apply(c *cobra.Command, h home.Home, s shared, ch change, o *outc
 			o.warn("the schema for editors: %v", err)
 		}
 	}
-	if err := remember(c.Context(), h, ch, r, t.now()); err != nil {
+	if err := remember(ctx, h, ch, r, t.now()); err != nil {
 		o.warn("this change cannot be undone by a command: %v", err)
 	}
-	return t.tell(c.Context(), h, o)
+	return t.tell(ctx, h, o)
 }
 
 // tell asks a running gateway to take over what was written.
@@ -245,19 +245,27 @@ func knownDevices(h home.Home, wanted []string) ([]string, error) {
 	return out, nil
 }
 
+// misuse makes an error of a request that cannot be meant: a usage error of a
+// command, or a plain one for a program.
+type misuse func(format string, args ...any) error
+
+func misused(c *cobra.Command) misuse {
+	return func(format string, args ...any) error { return cli.Misused(c, format, args...) }
+}
+
 // span reads --for.
-func span(c *cobra.Command, text string, most time.Duration) (time.Duration, error) {
+func span(wrong misuse, text string, most time.Duration) (time.Duration, error) {
 	var d config.Duration
 	if err := d.UnmarshalText([]byte(text)); err != nil {
-		return 0, cli.Misused(c, "--for: %q is not a time span; write 10m, 12h or 30d", text)
+		return 0, wrong("--for: %q is not a time span; write 10m, 12h or 30d", text)
 	}
 	switch v := time.Duration(d); {
 	case v < time.Second:
-		return 0, cli.Misused(c, "--for: %s is no time at all; write 10m, 12h or 30d", text)
+		return 0, wrong("--for: %s is no time at all; write 10m, 12h or 30d", text)
 	case most > 0 && v > most:
-		return 0, cli.Misused(c, "--for: %s is longer than %.0fh; with --until-resumed it lasts until nightlatch resume", text, most.Hours())
+		return 0, wrong("--for: %s is longer than %.0fh; with --until-resumed it lasts until nightlatch resume", text, most.Hours())
 	case v > 100*365*24*time.Hour:
-		return 0, cli.Misused(c, "--for: %s is longer than a life; leave --for away", text)
+		return 0, wrong("--for: %s is longer than a life; leave --for away", text)
 	default:
 		return v, nil
 	}

@@ -1,6 +1,7 @@
 package edits
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -195,7 +196,7 @@ func (t *tool) pauseEnd(c *cobra.Command, length string, open bool) (time.Time, 
 		}
 		return untilResumed, nil
 	}
-	d, err := span(c, length, maxPause)
+	d, err := span(misused(c), length, maxPause)
 	return t.now().Add(d).UTC().Truncate(time.Second), err
 }
 
@@ -207,6 +208,15 @@ func (t *tool) pause(c *cobra.Command, f shared, s scope, until time.Time, why s
 	if err != nil {
 		return err
 	}
+	o := &outcome{Command: "pause"}
+	if err := t.lift(c.Context(), h, commandLine(c), f, s, until, why, o); err != nil {
+		return err
+	}
+	return t.report(f, o)
+}
+
+// lift writes the pauses of a scope; line is the command line that does the same.
+func (t *tool) lift(ctx context.Context, h home.Home, line string, f shared, s scope, until time.Time, why string, o *outcome) error {
 	devices, err := knownDevices(h, s.devices)
 	if err != nil {
 		return err
@@ -217,11 +227,11 @@ func (t *tool) pause(c *cobra.Command, f shared, s scope, until time.Time, why s
 	if devices == nil {
 		devices = []string{""}
 	}
-	now, o := t.now(), &outcome{Command: "pause"}
+	now := t.now()
 	for _, d := range devices {
 		o.Pauses = append(o.Pauses, pause{Device: d, List: s.list, Name: s.name, Until: until, Why: why})
 	}
-	err = t.apply(c, h, f, change{file: pausesName, fresh: pausesHead, of: commandLine(c), edit: func(text []byte) ([]byte, error) {
+	err = t.apply(ctx, h, f, change{file: pausesName, fresh: pausesHead, of: line, edit: func(text []byte) ([]byte, error) {
 		return putPauses(h.Path(pausesName), text, o.Pauses, now, o)
 	}}, o)
 	if err != nil {
@@ -230,7 +240,7 @@ func (t *tool) pause(c *cobra.Command, f shared, s scope, until time.Time, why s
 	for i := range o.Pauses {
 		o.say("%s", o.Pauses[i].sentence(now))
 	}
-	return t.report(f, o)
+	return nil
 }
 
 // knownList holds that a list is one of the home's, or a service.
@@ -311,7 +321,11 @@ func (t *tool) resumeCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.resume(c, h, f, s)
+			o := &outcome{Command: "resume"}
+			if err := t.resume(c.Context(), h, commandLine(c), f, s, o); err != nil {
+				return err
+			}
+			return t.report(f, o)
 		},
 	}
 	s.add(c)
@@ -324,10 +338,11 @@ func (s *scope) ends(p pause) bool {
 	return (len(s.devices) == 0 || slices.Contains(s.devices, p.Device)) && (s.list == "" || s.list == p.List) && (s.name == "" || s.name == p.Name)
 }
 
-func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
-	now, o := t.now(), &outcome{Command: "resume"}
+// resume ends the pauses of a scope; line is the command line that does the same.
+func (t *tool) resume(ctx context.Context, h home.Home, line string, f shared, s scope, o *outcome) error {
+	now := t.now()
 	var left []pause
-	err := t.apply(c, h, f, change{file: pausesName, fresh: pausesHead, of: commandLine(c), edit: func(text []byte) ([]byte, error) {
+	err := t.apply(ctx, h, f, change{file: pausesName, fresh: pausesHead, of: line, edit: func(text []byte) ([]byte, error) {
 		old, err := parsePauses(h.Path(pausesName), text, now)
 		if err != nil {
 			return nil, err
@@ -370,7 +385,7 @@ func (t *tool) resume(c *cobra.Command, h home.Home, f shared, s scope) error {
 	for _, p := range left {
 		o.say("still %s", p.sentence(now))
 	}
-	return t.report(f, o)
+	return nil
 }
 
 // errNothingPaused leaves a file that has no pauses as it is.

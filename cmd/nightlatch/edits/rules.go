@@ -1,6 +1,7 @@
 package edits
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -140,24 +141,31 @@ name as it stands there. What other lists say about the name holds again.`,
 }
 
 func (t *tool) removeRule(c *cobra.Command, h home.Home, word string, f shared) error {
-	now, path := t.now(), h.Path(overlayName)
 	o := &outcome{Command: "rules remove"}
 	text, err := readFile(h, overlayName, overlayHead)
 	if err != nil {
 		return err
 	}
-	wanted, err := pickRule(path, text, word, t)
+	wanted, err := pickRule(h.Path(overlayName), text, word, t)
 	if err != nil {
 		return err
 	}
-	err = t.apply(c, h, f, change{file: overlayName, fresh: overlayHead, of: commandLine(c, word), edit: func(text []byte) ([]byte, error) {
+	if err := t.remove(c.Context(), h, commandLine(c, word), f, wanted, o); err != nil {
+		return err
+	}
+	return t.report(f, o)
+}
+
+// remove takes a rule out of the overlay; line is the command line that does the same.
+func (t *tool) remove(ctx context.Context, h home.Home, line string, f shared, wanted *rule, o *outcome) error {
+	now, path := t.now(), h.Path(overlayName)
+	err := t.apply(ctx, h, f, change{file: overlayName, fresh: overlayHead, of: line, edit: func(text []byte) ([]byte, error) {
 		return without(path, text, wanted, now, o)
 	}}, o)
-	if err != nil {
-		return err
+	if err == nil {
+		o.say("removed: %s", o.Removed[0])
 	}
-	o.say("removed: %s", o.Removed[0])
-	return t.report(f, o)
+	return err
 }
 
 // pickRule finds the rule that a number or a name means.

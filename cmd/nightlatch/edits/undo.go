@@ -139,7 +139,11 @@ last %d are kept. A file that was edited by hand since is left alone.`, maxUndo)
 			if err != nil {
 				return err
 			}
-			return t.undo(c, h, f)
+			o := &outcome{Command: "undo"}
+			if err := t.undo(c.Context(), h, f, o); err != nil {
+				return err
+			}
+			return t.report(f, o)
 		},
 	}
 	f.add(c)
@@ -171,13 +175,14 @@ func last(h home.Home) (past, error) {
 		h.Path(newest.File), newest.Command)
 }
 
-func (t *tool) undo(c *cobra.Command, h home.Home, f shared) error {
+// undo takes back the last change.
+func (t *tool) undo(ctx context.Context, h home.Home, f shared, o *outcome) error {
 	p, err := last(h)
 	if err != nil {
 		return err
 	}
 	path, fresh := h.Path(p.File), edit.Fresh{Text: []byte(heads()[p.File]), Mode: 0o600}
-	o := &outcome{Command: "undo", File: path, DryRun: f.dryRun}
+	o.File, o.DryRun = path, f.dryRun
 	if f.dryRun {
 		r, err := edit.Read(path, fresh)
 		if err != nil {
@@ -187,16 +192,16 @@ func (t *tool) undo(c *cobra.Command, h home.Home, f shared) error {
 			return err
 		}
 		o.Diff = edit.Diff(r.Old, r.New)
-		return t.report(f, o)
+		return nil
 	}
-	if _, err := edit.Update(c.Context(), path, fresh, p.back); err != nil {
+	if _, err := edit.Update(ctx, path, fresh, p.back); err != nil {
 		if errors.Is(err, errEdited) {
 			return fmt.Errorf("%s was changed just now; try again", path)
 		}
 		return err
 	}
 	o.Changed = true
-	err = updatePast(c.Context(), h, func(all []past) ([]past, error) {
+	err = updatePast(ctx, h, func(all []past) ([]past, error) {
 		for i := len(all) - 1; i >= 0; i-- {
 			if all[i].After == p.After && all[i].Time.Equal(p.Time) {
 				return append(all[:i], all[i+1:]...), nil
@@ -207,9 +212,9 @@ func (t *tool) undo(c *cobra.Command, h home.Home, f shared) error {
 	if err != nil {
 		o.warn("%v", err)
 	}
-	if err := t.tell(c.Context(), h, o); err != nil {
+	if err := t.tell(ctx, h, o); err != nil {
 		return err
 	}
 	o.say("took back: nightlatch %s (%s)", p.Command, when(p.Time, t.now()))
-	return t.report(f, o)
+	return nil
 }

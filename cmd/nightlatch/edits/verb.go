@@ -1,6 +1,7 @@
 package edits
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -53,20 +54,35 @@ func (t *tool) verb(does, title string) *cobra.Command {
 	return c
 }
 
+// request is what a person asked for, by a command line or on a page.
+type request struct {
+	does, word string
+	line       string // the command line that does the same, for undo
+	wrong      misuse
+}
+
 func (t *tool) runVerb(c *cobra.Command, does, word string, f verbFlags) error {
 	h, err := t.NeedHome()
 	if err != nil {
 		return err
 	}
-	now := t.now()
 	o := &outcome{Command: does}
-	r, err := newRule(c, h, does, word, f, now, o)
+	if err := t.rule(c.Context(), h, request{does, word, commandLine(c, word), misused(c)}, f, o); err != nil {
+		return err
+	}
+	return t.report(f.shared, o)
+}
+
+// rule puts a rule into the overlay, and says what holds then.
+func (t *tool) rule(ctx context.Context, h home.Home, q request, f verbFlags, o *outcome) error {
+	now := t.now()
+	r, err := newRule(h, q, f, now, o)
 	if err != nil {
 		return err
 	}
 	never, err := r.neverBlock()
 	if err != nil {
-		return cli.Misused(c, "%w", err)
+		return q.wrong("%w", err)
 	}
 	if n := len(never); n > 0 {
 		shown := strings.Join(never[:min(n, 3)], "; ")
@@ -75,27 +91,26 @@ func (t *tool) runVerb(c *cobra.Command, does, word string, f verbFlags) error {
 		}
 		o.warn("this stops what no list should: %s; nightlatch undo takes it back", shown)
 	}
-	err = t.apply(c, h, f.shared, change{
-		file: overlayName, fresh: overlayHead, of: commandLine(c, word),
+	err = t.apply(ctx, h, f.shared, change{
+		file: overlayName, fresh: overlayHead, of: q.line,
 		edit: func(text []byte) ([]byte, error) { return r.put(h.Path(overlayName), text, now, o) },
 	}, o)
 	if err != nil {
 		return err
 	}
 	o.Rule = r
-	if !f.dryRun {
-		if err := t.inForce(h, r, now, o); err != nil {
-			return err
-		}
+	if f.dryRun {
+		return nil
 	}
-	return t.report(f.shared, o)
+	return t.inForce(h, r, now, o)
 }
 
-// newRule makes the rule that a command line asks for.
-func newRule(c *cobra.Command, h home.Home, does, word string, f verbFlags, now time.Time, o *outcome) (*rule, error) {
-	about, err := parseSubject(word, f.exact)
+// newRule makes the rule that is asked for.
+func newRule(h home.Home, q request, f verbFlags, now time.Time, o *outcome) (*rule, error) {
+	does := q.does
+	about, err := parseSubject(q.word, f.exact)
 	if err != nil {
-		return nil, cli.Misused(c, "%w", err)
+		return nil, q.wrong("%w", err)
 	}
 	if about.note != "" {
 		o.say("%s", about.note)
@@ -105,16 +120,16 @@ func newRule(c *cobra.Command, h home.Home, does, word string, f verbFlags, now 
 		r.section = "allow"
 	}
 	if about.name == "" && (does == "sink" || does == "observe") {
-		return nil, cli.Misused(c, "%s is an address: only names can be led to the sinkhole or observed; block %s refuses it", about.covers(), about.covers())
+		return nil, q.wrong("%s is an address: only names can be led to the sinkhole or observed; block %s refuses it", about.covers(), about.covers())
 	}
 	if about.name == "" && f.answer != "" {
-		return nil, cli.Misused(c, "%s is an address, which is not asked for: --answer is about names", about.covers())
+		return nil, q.wrong("%s is an address, which is not asked for: --answer is about names", about.covers())
 	}
 	if wide := about.wide(); wide != "" && !f.force {
 		return nil, fmt.Errorf("%s: %s; if you mean it, add --force; for this name alone, --exact", about.written, wide)
 	}
 	if f.span != "" {
-		d, err := span(c, f.span, 0)
+		d, err := span(q.wrong, f.span, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -125,7 +140,7 @@ func newRule(c *cobra.Command, h home.Home, does, word string, f verbFlags, now 
 		return nil, err
 	}
 	if _, err := blocklists.Parse(blocklists.Source{Name: "overlay", Format: blocklists.Native}, strings.NewReader(r.section+":\n"+r.item())); err != nil {
-		return nil, cli.Misused(c, "%s", withoutPlace(err))
+		return nil, q.wrong("%s", withoutPlace(err))
 	}
 	return r, nil
 }

@@ -17,6 +17,7 @@ import (
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config/spell"
+	"nightlatch/dashboard/desk"
 	"nightlatch/decoder"
 )
 
@@ -224,11 +225,28 @@ func reportOn(s *home.Settings, name string, now time.Time) (*listReport, error)
 }
 
 func (r *listReport) print(out io.Writer, now time.Time) {
+	s := r.sheet(now)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "  %s\t%s\n", name, decoder.Safe(fmt.Sprintf(format, args...)))
-	}
 	fmt.Fprintln(w, r.Name)
+	for _, f := range s.Facts {
+		fmt.Fprintf(w, "  %s\t%s\n", f.Key, decoder.Safe(f.Value))
+	}
+	w.Flush()
+	for i, line := range s.Lines {
+		if i == 0 {
+			fmt.Fprintln(out)
+		}
+		if i == maxLines {
+			fmt.Fprintf(out, "  and %d lines more; --json has all\n", len(s.Lines)-i)
+			break
+		}
+		fmt.Fprintln(out, "  "+decoder.Safe(line))
+	}
+}
+
+// sheet is the report, for a terminal or a page.
+func (r *listReport) sheet(now time.Time) (s desk.Sheet) {
+	row := func(name, format string, args ...any) { s.Fact(name, fmt.Sprintf(format, args...)) }
 	if r.Problem != "" {
 		row("problem", "%s", r.Problem)
 	}
@@ -243,17 +261,8 @@ func (r *listReport) print(out io.Writer, now time.Time) {
 		row("file", "%s", r.File)
 	}
 	r.printState(row, now)
-	w.Flush()
-	for i, line := range r.words {
-		if i == 0 {
-			fmt.Fprintln(out)
-		}
-		if i == maxLines {
-			fmt.Fprintf(out, "  and %d lines more; --json has all\n", len(r.words)-i)
-			break
-		}
-		fmt.Fprintln(out, "  "+decoder.Safe(line))
-	}
+	s.Lines = r.words
+	return s
 }
 
 // printState says how fresh a copy is: three facts that differ when something

@@ -186,6 +186,22 @@ func actionWords(action string) string {
 	return "not answered"
 }
 
+// Page writes the report on a device as the page of the dashboard, of all that
+// the journal has: the one of the command without flags.
+func Page(ctx context.Context, s *home.Settings, j *journal.Journal, version, device string, out io.Writer) error {
+	places, err := geo.Open()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	o := options{version: version}
+	b := report.New(o.about(s, places, device, time.Unix(0, 0), now, now))
+	if err := gather(ctx, j, b, journal.Filter{Device: device, Until: now}); err != nil {
+		return err
+	}
+	return b.Report().HTML(out)
+}
+
 // maxRead bounds the events of each kind that a report reads.
 const maxRead = 2_000_000
 

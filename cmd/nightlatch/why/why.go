@@ -4,6 +4,7 @@ package why
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"nightlatch/blocklists/syntax"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/dashboard/desk"
 	"nightlatch/policy"
 )
 
@@ -146,6 +148,25 @@ func ask(s *home.Settings, q asked, now time.Time) (*answer, error) {
 	}
 	out.add(&e)
 	return out, nil
+}
+
+// Sheet says what would happen to a name now, for a page.
+func Sheet(s *home.Settings, q desk.Question, now time.Time) (desk.Sheet, error) {
+	name, err := blocklists.Canonical(q.Name)
+	if err != nil {
+		return desk.Sheet{}, fmt.Errorf("%q is not a name: %w", q.Name, err)
+	}
+	if q.Type == "" {
+		q.Type = "A"
+	}
+	if _, ok := syntax.AnyType(q.Type); !ok {
+		return desk.Sheet{}, fmt.Errorf("%q is not a DNS type", q.Type)
+	}
+	found, err := ask(s, asked{name: name, device: q.Device, qtype: strings.ToUpper(q.Type)}, now)
+	if err != nil {
+		return desk.Sheet{}, err
+	}
+	return found.sheet(now), nil
 }
 
 // add takes schedules and pauses.

@@ -10,6 +10,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/config"
+	"nightlatch/dashboard/desk"
 	"nightlatch/policy"
 )
 
@@ -76,11 +77,15 @@ func rewritten(rules []blocklists.Rule) string {
 
 func (w *answer) print(out io.Writer, now time.Time) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(key, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", key, value)
-		}
+	for _, f := range w.sheet(now).Facts {
+		fmt.Fprintf(t, "%s\t%s\n", f.Key, f.Value)
 	}
+	return t.Flush()
+}
+
+// sheet is all of the answer, for a terminal or a page.
+func (w *answer) sheet(now time.Time) (s desk.Sheet) {
+	row := s.Fact
 	row("name", w.Name+" "+w.Type)
 	row("device", w.Device)
 	if d := w.At.Sub(now); d > time.Minute || d < -time.Minute {
@@ -106,7 +111,7 @@ func (w *answer) print(out io.Writer, now time.Time) error {
 	for _, r := range w.Unheard {
 		row("not followed", r.String())
 	}
-	return t.Flush()
+	return s
 }
 
 // because says what decided.

@@ -14,6 +14,7 @@ import (
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/config"
+	"nightlatch/dashboard/desk"
 	"nightlatch/policy"
 )
 
@@ -155,6 +156,15 @@ type pause struct {
 	Name  string    `json:"name,omitempty"`
 	Until time.Time `json:"until"`
 	Why   string    `json:"why,omitempty"`
+}
+
+// Sheet shows what holds for a device now, for a page.
+func Sheet(s *home.Settings, device string, now time.Time) (desk.Sheet, error) {
+	v, err := look(s, device, "", now)
+	if err != nil {
+		return desk.Sheet{}, err
+	}
+	return v.sheet(), nil
 }
 
 // look asks the policy that the files make what holds for a device.

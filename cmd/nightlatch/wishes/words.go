@@ -8,6 +8,7 @@ import (
 
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/config"
+	"nightlatch/dashboard/desk"
 )
 
 // does says what a schedule does.
@@ -34,12 +35,27 @@ var answers = map[string]string{
 }
 
 func (v *view) print(out io.Writer) error {
+	s := v.sheet()
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	row := func(key, value string) {
-		if value != "" {
-			fmt.Fprintf(t, "%s\t%s\n", key, value)
+	for _, f := range s.Facts {
+		fmt.Fprintf(t, "%s\t%s\n", f.Key, f.Value)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	t = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, table := range s.Tables {
+		fmt.Fprintln(t, "\n"+strings.ToUpper(strings.Join(table.Head, "\t")))
+		for _, row := range table.Rows {
+			fmt.Fprintln(t, strings.Join(row, "\t"))
 		}
 	}
+	return t.Flush()
+}
+
+// sheet is all of the view, for a terminal or a page.
+func (v *view) sheet() (s desk.Sheet) {
+	row := s.Fact
 	device := v.Device
 	if device == "" {
 		device = "any without wishes of its own"
@@ -69,28 +85,21 @@ func (v *view) print(out io.Writer) error {
 	if v.Changes != nil {
 		row("changes by itself", cli.When(*v.Changes, v.At))
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	return v.tables(out)
+	s.Tables = v.tables()
+	return s
 }
 
-// tables writes what there may be several of.
-func (v *view) tables(out io.Writer) error {
-	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\nLIST\tRULES\tNOW\tWHAT IT STOPS")
+// tables are what there may be several of.
+func (v *view) tables() []desk.Table {
+	lists := desk.Table{Head: []string{"List", "Rules", "Now", "What it stops"}}
 	for _, l := range v.Lists {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", l.Name, l.Rules, yes(l.Now), l.Action)
+		lists.Rows = append(lists.Rows, []string{l.Name, fmt.Sprint(l.Rules), yes(l.Now), l.Action})
 	}
-	if len(v.Rules) > 0 {
-		fmt.Fprintln(t, "\nRULE FOR IT\tWHERE\tDOES")
-	}
+	rules := desk.Table{Head: []string{"Rule for it", "Where", "Does"}}
 	for _, r := range v.Rules {
-		fmt.Fprintf(t, "%s\t%s:%d\t%s\n", r.Rule, r.List, r.Line, r.Does)
+		rules.Rows = append(rules.Rows, []string{r.Rule, fmt.Sprintf("%s:%d", r.List, r.Line), r.Does})
 	}
-	if len(v.Schedules) > 0 {
-		fmt.Fprintln(t, "\nSCHEDULE\tDAYS\tHOURS\tNOW\tCHANGES\tDOES")
-	}
+	schedules := desk.Table{Head: []string{"Schedule", "Days", "Hours", "Now", "Changes", "Does"}}
 	for _, h := range v.Schedules {
 		days, change := strings.Join(h.Days, ", "), "-"
 		if days == "" {
@@ -99,15 +108,19 @@ func (v *view) tables(out io.Writer) error {
 		if h.Change != nil {
 			change = cli.When(*h.Change, v.At)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s-%s %s\t%s\t%s\t%s\n", h.Name, days, h.From, h.To, h.Zone, yes(h.Active), change, h.Does)
+		schedules.Rows = append(schedules.Rows, []string{h.Name, days, h.From + "-" + h.To + " " + h.Zone, yes(h.Active), change, h.Does})
 	}
-	if len(v.Pauses) > 0 {
-		fmt.Fprintln(t, "\nPAUSED LIST\tNAME\tUNTIL\tLEFT\tWHY")
-	}
+	pauses := desk.Table{Head: []string{"Paused list", "Name", "Until", "Left", "Why"}}
 	for _, p := range v.Pauses {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", orAll(p.List), orAll(p.Name), cli.When(p.Until, v.At), cli.Span(p.Until.Sub(v.At)), p.Why)
+		pauses.Rows = append(pauses.Rows, []string{orAll(p.List), orAll(p.Name), cli.When(p.Until, v.At), cli.Span(p.Until.Sub(v.At)), p.Why})
 	}
-	return t.Flush()
+	out := []desk.Table{lists}
+	for _, t := range []desk.Table{rules, schedules, pauses} {
+		if len(t.Rows) > 0 {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func yes(b bool) string {
