@@ -29,8 +29,8 @@ func (r *Resolver) forwards(o Options) error {
 		if _, ok := dns.IsDomainName(name); !ok || name == "." {
 			return fmt.Errorf("resolver: %q is no name to forward", zone)
 		}
-		group, err := upstream.New(upstream.Options{
-			Upstreams: o.Forward[zone], RootCAs: o.RootCAs, CertTime: o.CertTime, Dial: o.Dial,
+		group, err := r.open(upstream.Options{
+			Upstreams: o.Forward[zone], Strategy: o.Strategy, Bootstrap: o.Bootstrap, RootCAs: o.RootCAs, CertTime: o.CertTime, Dial: o.Dial,
 			Step: o.UpstreamStep, Deadline: o.UpstreamLimit, Log: r.log,
 		})
 		if err != nil {

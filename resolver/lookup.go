@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/recursor"
 	"nightlatch/resolver/upstream"
 )
 
@@ -141,7 +142,7 @@ func (r *Resolver) ask(ctx context.Context, q upstream.Question) (a *cache.Answe
 			a = cache.Failure(int(dns.ExtendedErrorCodeInvalidData), "", failTTL, time.Now())
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, r.chaseLimit())
+	ctx, cancel := context.WithTimeout(recursor.Share(ctx), r.chaseLimit())
 	defer cancel()
 	outward := r.outward(q)
 	reply, err := r.exchange(ctx, outward)

@@ -46,8 +46,11 @@ const (
 type Options struct {
 	Policy    *policy.Current  // nothing loaded in it means SERVFAIL for everything: fail closed
 	Recorder  journal.Recorder // nil means that nobody listens
-	Upstreams []string         // in order of preference, see [spec.Parse]; empty: only what is known here is answered
+	Upstreams []string         // in order of preference, see [spec.Parse], or "recursive" alone; empty: only what is known here is answered
+	Strategy  string           // see [upstream.Options.Strategy]
+	Bootstrap []string         // see [upstream.Options.Bootstrap]
 	RootCAs   *x509.CertPool   // for tls and https upstreams; nil means the system's
+	RootHints string           // the root's servers in zone file form, for the upstream "recursive"; empty means IANA's
 	CertTime  func() time.Time // the time by which their certificates are judged; nil means now
 	Dial      upstream.DialFunc
 
@@ -141,8 +144,8 @@ func New(o Options) (*Resolver, error) {
 		}
 		return nil
 	}
-	group, err := upstream.New(upstream.Options{
-		Upstreams: o.Upstreams, RootCAs: o.RootCAs, CertTime: o.CertTime, Dial: o.Dial,
+	group, err := r.open(upstream.Options{
+		Upstreams: o.Upstreams, Strategy: o.Strategy, Bootstrap: o.Bootstrap, RootCAs: o.RootCAs, CertTime: o.CertTime, Dial: o.Dial,
 		Step: o.UpstreamStep, Deadline: o.UpstreamLimit, Log: r.log, Changed: r.upstreamChanged,
 	})
 	if err != nil {

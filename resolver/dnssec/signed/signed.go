@@ -46,6 +46,8 @@ type World struct {
 	zones map[string]*zone
 	Asked map[string]int                              // how often each "name. TYPE" was asked
 	Spoil func(name string, qtype uint16, m *dns.Msg) // changes what is answered; nil for nothing
+
+	single bool // aliases are not followed: that is the asker's task
 }
 
 // New makes a world of zones, the root among them, as it is at a moment.
@@ -315,7 +317,9 @@ func (w *World) answer(m *dns.Msg, name string, qtype uint16, depth int) {
 			m.Answer = z.sign(m.Answer, d, tree.Suffix(name, n))
 			to := strings.TrimSuffix(name, tree.Suffix(name, n)) + d[0].(*dns.DNAME).Target
 			m.Answer = append(m.Answer, &dns.CNAME{Hdr: dns.RR_Header{Name: name, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: 300}, Target: to})
-			w.answer(m, to, qtype, depth+1)
+			if !w.single {
+				w.answer(m, to, qtype, depth+1)
+			}
 			return
 		}
 	}
@@ -342,7 +346,9 @@ func (w *World) answer(m *dns.Msg, name string, qtype uint16, depth int) {
 	}
 	if set := z.rrs[source][dns.TypeCNAME]; set != nil && depth < 8 {
 		m.Answer = z.sign(m.Answer, set, name)
-		w.answer(m, dns.CanonicalName(set[0].(*dns.CNAME).Target), qtype, depth+1)
+		if !w.single {
+			w.answer(m, dns.CanonicalName(set[0].(*dns.CNAME).Target), qtype, depth+1)
+		}
 		return
 	}
 	m.Ns = z.sign(m.Ns, z.rrs[z.Name][dns.TypeSOA], z.Name)
