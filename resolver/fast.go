@@ -101,6 +101,7 @@ func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, 
 
 // fastStop is stop and sink in octets.
 func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string, v policy.Verdict, now time.Time) ([]byte, bool) {
+	v = reached(f.Device, v)
 	e := journal.Query{Name: name, Verdict: v, RCode: "NOERROR"}
 	if v.Action == policy.Drop {
 		e.RCode = ""

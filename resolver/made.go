@@ -16,6 +16,7 @@ import (
 // that the flow that follows meets the same verdict.
 func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	var rep reply
+	v = reached(q.flow.Device, v)
 	switch v.Action {
 	case policy.Drop:
 		rep.silent = true
@@ -27,6 +28,15 @@ func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	rep.verdict, rep.through = v, through
 	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), string(appendReason(nil, v, through))
 	return rep
+}
+
+// reached denies what would be sunk where the device cannot reach the sinkhole:
+// its address would lead nowhere, or to somebody else.
+func reached(d policy.Device, v policy.Verdict) policy.Verdict {
+	if d.Outside && v.Action == policy.Sink {
+		v.Action = policy.Deny
+	}
+	return v
 }
 
 // blockCode is the Extended DNS Error of a stopped question; forged tells that

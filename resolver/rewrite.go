@@ -55,7 +55,7 @@ func (r *Resolver) rewrite(ctx context.Context, p judge, q *query, v policy.Verd
 		return reply{}, false // not reached: the verdict says that there is one
 	}
 	switch w := rules[0].Rewrite; {
-	case w.TCP && q.network == "tcp":
+	case w.TCP && q.network != "udp":
 		return reply{}, false
 	case w.TCP:
 		return reply{truncated: true, ede: -1, verdict: v}, true

@@ -51,7 +51,7 @@ type reply struct {
 	shown    []string
 }
 
-// ServeDNS answers one query of a device; network is udp or tcp, wire the
+// ServeDNS answers one query of a device; network is udp, or tcp, tls, https or quic, wire the
 // message as it came in (without the length octets of TCP). nil means silence.
 // It returns within the upstream deadline, sooner when ctx ends, and survives
 // whatever the bytes are.
@@ -145,7 +145,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 		m.Extra = []dns.RR{options(q, rep)}
 	}
 	limit := maxTCP
-	if q.network != "tcp" {
+	if q.network == "udp" {
 		limit = min(q.Size, maxUDP)
 	}
 	b, err := m.Pack()
