@@ -36,7 +36,9 @@ type Tunnel struct {
 
 // DNS is the section dns.
 type DNS struct {
-	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked, first to last: https://NAME/PATH#ADDRESS,... (DoH), tls://NAME#ADDRESS,... (DoT), udp://ADDRESS or tcp://ADDRESS. The addresses after # are where NAME is, so that nothing has to be asked to find it."`
+	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked: https://NAME/PATH#ADDRESS,... (DoH; h3:// for HTTP/3), tls://NAME#ADDRESS,... (DoT), quic://NAME#ADDRESS,... (DoQ), udp://ADDRESS, tcp://ADDRESS or a stamp (sdns://). The addresses after # are where NAME is; without them another upstream is asked. A pin-sha256=BASE64 among them pins a key of the server."`
+	Strategy     string   `yaml:"strategy" doc:"Which upstream is asked: failover (the first that is well, in the order above), fastest (by what they took lately, and how often they failed), hedged (the same, and a second one when the first takes unusually long) or parallel (four at once; all of them see every question)."`
+	Bootstrap    []string `yaml:"bootstrap" doc:"Upstreams, with their addresses, that are asked for nothing but the addresses of the upstreams that have none; empty means those of upstreams that have one."`
 	CAFile       string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
 	DNSSEC       string   `yaml:"dnssec" doc:"Checking that answers are what the owners of their names signed: auto (check, unless the upstreams do not hand on what that needs; then say so), on (an answer that cannot be checked is an error) or off."`
 	TrustAnchors string   `yaml:"trust_anchors" doc:"File with the keys of the root that DNSSEC begins with (DS or DNSKEY records); empty means the ones IANA publishes."`
@@ -132,6 +134,7 @@ func Default() Config {
 				"tls://dns.quad9.net#9.9.9.9,149.112.112.112,2620:fe::fe",
 				"https://dns.mullvad.net/dns-query#194.242.2.2,2a07:e340::2",
 			},
+			Strategy: "failover",
 			DNSSEC:   "auto",
 			Cache:    20000,
 			BlockTTL: Duration(10 * time.Second),

@@ -71,7 +71,7 @@ func TestWrittenIsRead(t *testing.T) {
 	w := &c.Policy.Wishes
 	w.Lists, w.ListActions, w.Services, w.RefuseTypes, w.Tags, w.Schedules = []string{}, map[string]string{}, []string{}, []string{}, []string{}, map[string]Schedule{}
 	c.Groups, c.Lists.MayBreak = map[string]Group{}, []string{}
-	c.DNS.AllowPrivate, c.DNS.Unsigned, c.DNS.Names.Records, c.DNS.Forward = []string{}, []string{}, []string{}, Forward{}
+	c.DNS.AllowPrivate, c.DNS.Unsigned, c.DNS.Names.Records, c.DNS.Forward, c.DNS.Bootstrap = []string{}, []string{}, []string{}, Forward{}, []string{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {
 		t.Fatal(err)

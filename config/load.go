@@ -106,6 +106,7 @@ func find(n *yaml.Node, path string) *yaml.Node {
 var (
 	actions  = []string{"sink", "deny", "drop", "observe"}
 	dnssecs  = []string{"auto", "on", "off"}
+	strategy = []string{"failover", "fastest", "hedged", "parallel"} // those of resolver/upstream
 	literals = []string{"pass", "deny", "drop"}
 	formats  = []string{"auto", "native", "hosts", "domains", "wildcard", "adblock", "dnsmasq", "rpz", "ip"}
 	matches  = []string{"exact", "subtree"}
@@ -124,6 +125,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 	}
 	errs := []error{
 		word("dns.dnssec", c.DNS.DNSSEC, dnssecs, false),
+		word("dns.strategy", c.DNS.Strategy, strategy, false),
 		checkTunnel(&c.Tunnel, at),
 		checkNetworks(c, at),
 		checkWishes(c, Places{d.file, root}),

@@ -101,7 +101,7 @@ func checkHome(h home.Home) checkReport {
 			if err != nil {
 				return err
 			}
-			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams,
+			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap,
 				Forward: s.Config.DNS.Forward, Validation: mode, Anchors: anchors})
 			return err
 		},

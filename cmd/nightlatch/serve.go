@@ -115,7 +115,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	g.resolver, err = resolver.New(resolver.Options{
-		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, RootCAs: roots,
+		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap, RootCAs: roots,
 		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
 	})

@@ -31,7 +31,7 @@ type server struct {
 	dials   atomic.Int32 // stream connections
 	mu      sync.Mutex
 	clients []net.Conn
-	quiet   bool // what is no DNS over UDP is no news
+	quiet   atomic.Bool // what is no DNS over UDP is no news
 
 	// answer gives what is sent back for a query, message by message; nothing
 	// means silence. On a stream, nil in the list closes the connection.
@@ -100,7 +100,7 @@ func (s *server) serveUDP() {
 		raw := bytes.Clone(buf[:n])
 		q := new(dns.Msg)
 		if q.Unpack(raw) != nil {
-			if s.quiet {
+			if s.quiet.Load() {
 				continue
 			}
 			s.t.Error("our query is malformed")

@@ -176,7 +176,7 @@ func TestQUIC(t *testing.T) {
 	})
 	t.Run("not a QUIC server", func(t *testing.T) {
 		s, other := listen(t, false, nil, never), listen(t, false, nil, always)
-		s.quiet = true
+		s.quiet.Store(true)
 		g := group(t, Options{Upstreams: []string{"quic://dns.test#" + s.addr(), other.addr()}, RootCAs: ca.roots, Step: 200 * time.Millisecond})
 		if _, took, err := ask(t, g); err != nil || took > time.Second {
 			t.Errorf("%v after %v", err, took)

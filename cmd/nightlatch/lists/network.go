@@ -48,7 +48,7 @@ func (g Gateway) network(ctx context.Context, h home.Home, cfg *config.Config) (
 		return n, nil, err
 	}
 	r, err := resolver.New(resolver.Options{
-		Policy: new(policy.Current), Upstreams: cfg.DNS.Upstreams, RootCAs: roots, // no policy: lookups of the gateway itself ask none
+		Policy: new(policy.Current), Upstreams: cfg.DNS.Upstreams, Bootstrap: cfg.DNS.Bootstrap, RootCAs: roots, // no policy: lookups of the gateway itself ask none
 		UpstreamLimit: 10 * time.Second, // a person waits, not a phone
 	})
 	if err != nil {

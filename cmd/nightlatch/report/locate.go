@@ -32,7 +32,7 @@ func locate(ctx context.Context, s *home.Settings, roots Roots, b *report.Builde
 	if err != nil {
 		return err
 	}
-	group, err := upstream.New(upstream.Options{Upstreams: s.Config.DNS.Upstreams, RootCAs: pool})
+	group, err := upstream.New(upstream.Options{Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootCAs: pool})
 	if err != nil {
 		return fmt.Errorf("dns.upstreams: %w", err)
 	}
