@@ -20,7 +20,7 @@ func TestKnown(t *testing.T) {
 		{KnownHost | Claimed, "host", "claimed", "a.example:443 (claimed in host)"},
 		{KnownQUIC | Claimed, "quic", "claimed", "a.example:443 (claimed in quic)"},
 		{KnownECH, "ech", "likely", "a.example:443"},
-		{KnownECH | Claimed, "ech", "cover", "a.example:443 (cover in ech)"},
+		{KnownECH | Claimed, "ech", "claimed", "a.example:443 (claimed in ech)"},
 		{Known(200), "unknown", "claimed", "a.example:443 (claimed in unknown)"},
 	}
 	j := start(t)

@@ -2,16 +2,11 @@ package tunnel
 
 import (
 	"errors"
-	"net"
 	"os"
 	"syscall"
 	"time"
 
 	"golang.org/x/net/icmp"
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
-	"gvisor.dev/gvisor/pkg/buffer"
-	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
@@ -113,52 +108,12 @@ func (t *Tunnel) forwardPing(f *flow, e echo) {
 
 // echoReply answers the phone in the name of the pinged host.
 func (t *Tunnel) echoReply(f *flow, e echo) {
-	var typ icmp.Type = ipv4.ICMPTypeEchoReply
-	if f.Dst.Addr().Is6() {
-		typ = ipv6.ICMPTypeEchoReply
-	}
-	t.writeICMP(f, &icmp.Message{Type: typ, Body: &icmp.Echo{ID: e.id, Seq: e.seq, Data: e.data}})
+	dst := f.Src.Addr()
+	t.stack.SendICMP(f.Dst.Addr(), dst, netstack.EchoReply(dst, &icmp.Echo{ID: e.id, Seq: e.seq, Data: e.data}))
 }
 
-// unreachable tells the phone that it cannot get there: because it may not
-// (administratively prohibited), or because there is no way.
+// unreachable tells the phone that it cannot get there.
 func (t *Tunnel) unreachable(f *flow, e echo, prohibited bool) {
-	m := &icmp.Message{Type: ipv4.ICMPTypeDestinationUnreachable} // RFC 792, code 0: net
-	if prohibited {
-		m.Code = 13 // RFC 1812 §5.2.7.1
-	}
-	if f.Dst.Addr().Is6() {
-		m.Type, m.Code = ipv6.ICMPTypeDestinationUnreachable, 0 // RFC 4443 §3.1: no route
-		if prohibited {
-			m.Code = 1
-		}
-	}
-	m.Body = &icmp.DstUnreach{Data: e.quoted}
-	t.writeICMP(f, m)
+	dst := f.Src.Addr()
+	t.stack.SendICMP(f.Dst.Addr(), dst, netstack.Unreachable(dst, prohibited, e.quoted))
 }
-
-func (t *Tunnel) writeICMP(f *flow, m *icmp.Message) {
-	src, dst := f.Dst.Addr(), f.Src.Addr()
-	route, terr := t.stack.FindRoute(netstack.NIC, netstack.Addr(src), netstack.Addr(dst), netstack.Protocol(dst), false)
-	if terr != nil {
-		return
-	}
-	defer route.Release()
-	var proto tcpip.TransportProtocolNumber = header.ICMPv4ProtocolNumber
-	var pseudo []byte
-	if dst.Is6() {
-		proto = header.ICMPv6ProtocolNumber
-		pseudo = icmp.IPv6PseudoHeader(src.AsSlice(), dst.AsSlice())
-	}
-	wire, err := m.Marshal(pseudo)
-	if err != nil {
-		return
-	}
-	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{
-		ReserveHeaderBytes: int(route.MaxHeaderLength()), Payload: buffer.MakeWithData(wire)})
-	defer pkt.DecRef()
-	route.WritePacket(stack.NetworkHeaderParams{Protocol: proto, TTL: route.DefaultTTL()}, pkt)
-}
-
-// isClosed: the socket is gone, not merely unwell.
-func isClosed(err error) bool { return errors.Is(err, net.ErrClosed) }

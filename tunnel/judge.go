@@ -51,7 +51,11 @@ func (t *Tunnel) name(f *policy.Flow) {
 func (t *Tunnel) judge(f *policy.Flow, now time.Time) policy.Verdict {
 	sunk := t.sunk(f.Dst.Addr())
 	if !sunk {
-		if why, ok := t.guard.Check(f.Dst.Addr()); !ok {
+		why, ok := t.guard.Check(f.Dst.Addr())
+		if !ok && t.reaches(f) {
+			why, ok = t.guard.CheckLAN(f.Dst.Addr())
+		}
+		if !ok {
 			return policy.Verdict{Action: policy.Deny, Reason: why}
 		}
 	}
@@ -64,6 +68,13 @@ func (t *Tunnel) judge(f *policy.Flow, now time.Time) policy.Verdict {
 
 func (t *Tunnel) sunk(a netip.Addr) bool {
 	return slices.ContainsFunc(t.opts.SinkPrefixes, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// reaches tells whether the owner lets the device reach a part of the home
+// network.
+func (t *Tunnel) reaches(f *policy.Flow) bool {
+	p := t.currentPolicy()
+	return p != nil && p.Reaches(*f)
 }
 
 // policyVerdict asks the policy in force.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nightlatch/policy"
+	"nightlatch/tunnel/fold"
 )
 
 // Peer is a device as WireGuard needs it.
@@ -51,7 +52,14 @@ type peer struct {
 	tcp     int // TCP connections open
 	sockets int // host sockets held
 	udp     map[netip.AddrPort]*mapping
-	folds   folds
+
+	refusals fold.Refusals
+	pausing  atomic.Int32 // refusals that are kept back
+
+	dot dotTries
+
+	initials      int // read in initialSecond; of the receive goroutine, as the next
+	initialSecond int64
 }
 
 // member is something that must end with the peer.

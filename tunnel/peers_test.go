@@ -11,6 +11,7 @@ import (
 
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/fold"
 	"nightlatch/tunnel/phone"
 )
 
@@ -296,7 +297,7 @@ func TestFold(t *testing.T) {
 	if refused() != 1 || r.Stats().Refused != 50 || r.Stats().Folded != 49 {
 		t.Errorf("%d entries, %+v", refused(), r.Stats())
 	}
-	r.sweep(time.Now().Add(foldTime + time.Second))
+	r.sweep(time.Now().Add(fold.Time + time.Second))
 	if refused() != 2 {
 		t.Errorf("%d entries after the minute", refused())
 	}

@@ -2,13 +2,14 @@ package tunnel
 
 import (
 	"fmt"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/fold"
+	"nightlatch/tunnel/host"
 )
 
 // Stats are counters since the start.
@@ -18,15 +19,16 @@ type Stats struct {
 	Folded    int64 // refusals and pings that share another's journal entry
 	DNS       int64 // questions handed to the resolver
 	OverLimit int64 // connections, datagrams and questions over a limit
+	Slowed    int64 // refusals that were kept back, as the same had come again and again
 	Panics    int64 // caught; each is an error in the log
 }
 
-type counters struct{ flows, refused, folded, dns, overLimit, panics atomic.Int64 }
+type counters struct{ flows, refused, folded, dns, overLimit, slowed, panics atomic.Int64 }
 
 // Stats tells what the tunnel has done.
 func (t *Tunnel) Stats() Stats {
 	s := &t.stats
-	return Stats{s.flows.Load(), s.refused.Load(), s.folded.Load(), s.dns.Load(), s.overLimit.Load(), s.panics.Load()}
+	return Stats{s.flows.Load(), s.refused.Load(), s.folded.Load(), s.dns.Load(), s.overLimit.Load(), s.slowed.Load(), s.panics.Load()}
 }
 
 // flow is a [policy.Flow] on its way to the journal.
@@ -36,10 +38,13 @@ type flow struct {
 	peer        *peer
 	began       time.Time
 	up, down    atomic.Int64
+	repeats     int // how often the same was refused before; set by whoever refuses it
 
-	mu      sync.Mutex
-	verdict policy.Verdict
-	decided bool // the policy was asked
+	mu       sync.Mutex
+	verdict  policy.Verdict
+	decided  bool   // the policy was asked
+	resolved string // the name the device reached the address by
+	known    journal.Known
 }
 
 func newFlow(t *Tunnel, p *peer, f policy.Flow) *flow {
@@ -51,8 +56,8 @@ func (f *flow) event(err error) journal.Flow {
 	defer f.mu.Unlock()
 	return journal.Flow{
 		Time: f.began, Device: f.Device.Name, Proto: protoName(f.Proto), Src: f.Src, Dst: f.Dst,
-		Name: f.Name, Exact: f.Exact, Verdict: f.verdict,
-		Up: f.up.Load(), Down: f.down.Load(), Took: time.Since(f.began), Err: reason(err),
+		Name: f.Name, Exact: f.Exact, Known: f.known, Verdict: f.verdict,
+		Up: f.up.Load(), Down: f.down.Load(), Took: time.Since(f.began), Err: host.Reason(err),
 	}
 }
 
@@ -86,14 +91,15 @@ func (f *flow) refused() {
 }
 
 func (f *flow) fold(e journal.Flow) {
-	fresh, full := f.peer.fold(e, time.Now())
+	fresh, full, again := f.peer.refusals.Fold(e, time.Now())
+	f.repeats = again
 	if fresh {
 		f.t.record(e)
 		return
 	}
 	f.t.stats.folded.Add(1)
 	if full {
-		f.t.notice(journal.Warn, e.Device, "folds", fmt.Sprintf("more than %d different refused destinations in %v; the rest is counted, not listed", maxFolds, foldTime))
+		f.t.notice(journal.Warn, e.Device, "folds", fmt.Sprintf("more than %d different refused destinations in %v; the rest is counted, not listed", fold.Max, fold.Time))
 	}
 }
 
@@ -103,91 +109,17 @@ func (t *Tunnel) record(e journal.Event) {
 	}
 }
 
-const (
-	// foldTime: the same refusal within a minute of the first is only counted, as
-	// an app that is refused tries again at once, and again.
-	foldTime = time.Minute
-	// maxFolds bounds the different refusals remembered for one device.
-	maxFolds = 1024
-)
-
-// folds remembers what was refused lately; its peer's lock guards it.
-type folds map[foldKey]*fold
-
-type foldKey struct {
-	proto string
-	dst   netip.AddrPort
-}
-
-type fold struct {
-	first journal.Flow
-	until time.Time
-	more  int
-}
-
-// fold tells whether e is the first of its kind in a while; full means there
-// was no room to remember it.
-func (p *peer) fold(e journal.Flow, now time.Time) (fresh, full bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	k := foldKey{e.Proto, e.Dst}
-	if f, ok := p.folds[k]; ok && now.Before(f.until) {
-		f.more++
-		return false, false
-	}
-	if len(p.folds) >= maxFolds {
-		return false, true
-	}
-	if p.folds == nil {
-		p.folds = folds{}
-	}
-	p.folds[k] = &fold{first: e, until: now.Add(foldTime)}
-	return true, false
-}
-
-// unfold gives the events that stand for the folded ones whose time is over.
-func (p *peer) unfold(now time.Time) (out []journal.Flow) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for k, f := range p.folds {
-		if now.Before(f.until) {
-			continue
-		}
-		delete(p.folds, k)
-		if f.more > 0 {
-			e := f.first
-			e.Time = now
-			e.Err = fmt.Sprintf("%d more times in %v", f.more, foldTime)
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// noticeEvery keeps a limit that is hit all day from filling the journal.
-const noticeEvery = 10 * time.Minute
-
-// notices remembers what was told lately; bounded by devices times kinds.
-type notices struct {
-	mu   sync.Mutex
-	last map[[2]string]time.Time
-}
-
 // notice tells the owner, at most once in ten minutes for each device and kind.
 func (t *Tunnel) notice(level journal.Level, device, kind, text string) {
+	t.noticeEvery(level, device, kind, text, fold.NoticeEvery)
+}
+
+// noticeEvery tells the owner, at most once in a while.
+func (t *Tunnel) noticeEvery(level journal.Level, device, kind, text string, every time.Duration) {
 	now := time.Now()
-	k := [2]string{device, kind}
-	t.notices.mu.Lock()
-	if t.notices.last == nil {
-		t.notices.last = map[[2]string]time.Time{}
-	}
-	last, told := t.notices.last[k]
-	if told && now.Sub(last) < noticeEvery {
-		t.notices.mu.Unlock()
+	if !t.notices.Due(device, kind, now, every) {
 		return
 	}
-	t.notices.last[k] = now
-	t.notices.mu.Unlock()
 	t.record(journal.Notice{Time: now, Level: level, Room: "tunnel", Device: device, Text: text})
 }
 
@@ -195,7 +127,7 @@ func (t *Tunnel) notice(level journal.Level, device, kind, text string) {
 func (t *Tunnel) sweep(now time.Time) {
 	for _, p := range t.peers.Load().byKey {
 		p.sweepUDP(now, t.limits.UDPIdle)
-		for _, e := range p.unfold(now) {
+		for _, e := range p.refusals.Unfold(now) {
 			t.record(e)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"nightlatch/journal"
 	"nightlatch/policy"
 )
 
@@ -57,6 +58,10 @@ func (f *flow) judged(now time.Time) policy.Verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.t.name(&f.Flow)
+	f.resolved = f.Name
+	if f.Exact {
+		f.known = journal.KnownExact
+	}
 	f.verdict, f.decided = f.t.judge(&f.Flow, now), true
 	return f.verdict
 }
@@ -70,6 +75,11 @@ func (f *flow) again(now time.Time) error {
 		return nil
 	}
 	v := f.t.judge(&f.Flow, now)
+	if !v.Action.Stops() && f.resolved != f.Name { // a stop of either of its names
+		by := f.Flow
+		by.Name = f.resolved
+		v = f.t.judge(&by, now)
+	}
 	if !v.Action.Stops() || v.Action == f.verdict.Action {
 		return nil
 	}

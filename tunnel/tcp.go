@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -14,6 +13,7 @@ import (
 	"gvisor.dev/gvisor/pkg/waiter"
 
 	"nightlatch/policy"
+	"nightlatch/tunnel/host"
 	"nightlatch/tunnel/splice"
 )
 
@@ -66,6 +66,9 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 		return
 	}
 	v := f.judged(f.began)
+	if f.Dst.Port() == dotPort && v.Action.Stops() {
+		t.strictDNS(f)
+	}
 	switch v.Action {
 	case policy.Pass, policy.Observe:
 		t.tcpPass(ctx, r, f)
@@ -73,6 +76,7 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 		t.tcpSink(ctx, r, f)
 	default:
 		f.refused() // first, so that the journal is never behind the phone
+		f.pause(ctx)
 		r.answer(v.Action == policy.Deny)
 	}
 }
@@ -90,7 +94,7 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	done()
 	if err != nil {
 		f.failed(cause(ctx, err))
-		r.answer(!timedOut(err))
+		r.answer(!host.TimedOut(err))
 		return
 	}
 	defer far.Close()
@@ -102,15 +106,33 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	defer c.Close()
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
-	var tap io.Writer
-	if observe := t.opts.Handlers.Observe; observe != nil && f.verdict.Action == policy.Observe {
-		w := observe(ctx, f.Flow)
-		defer w.Close()
-		tap = w
+	var tap io.WriteCloser
+	err = splice.Copy(ctx, c, far, splice.Options{
+		Buffers: &t.buffers, Up: &f.up, Down: &f.down, First: t.watch(ctx, f), Recovered: t.recovered,
+		Tap: func() io.Writer {
+			if tap = t.observer(ctx, f); tap == nil {
+				return nil
+			}
+			return tap
+		},
+	})
+	if tap != nil {
+		tap.Close()
 	}
-	f.ended(splice.Copy(ctx, c, far, splice.Options{
-		Buffers: &t.buffers, Up: &f.up, Down: &f.down, Tap: tap, Recovered: t.recovered,
-	}))
+	if !errors.As(err, new(refusal)) { // which is recorded
+		f.ended(err)
+	}
+}
+
+// observer gives the one who reads along; nil when nobody does.
+func (t *Tunnel) observer(ctx context.Context, f *flow) io.WriteCloser {
+	f.mu.Lock()
+	pf, observed := f.Flow, f.verdict.Action == policy.Observe
+	f.mu.Unlock()
+	if t.opts.Handlers.Observe == nil || !observed {
+		return nil
+	}
+	return t.opts.Handlers.Observe(ctx, pf)
 }
 
 // errSockets: the host has no more to give.
@@ -138,6 +160,9 @@ func (t *Tunnel) dial(ctx context.Context, f *flow) (net.Conn, error) {
 		return t.opts.Handlers.Dial(ctx, "tcp", f.Dst.String())
 	}
 	d := net.Dialer{Control: t.guard.Control, KeepAlive: farKeepalive}
+	if t.reaches(&f.Flow) {
+		d.Control = t.guard.ControlLAN
+	}
 	return d.DialContext(ctx, "tcp", f.Dst.String())
 }
 
@@ -224,28 +249,4 @@ func (c *countedConn) CloseWrite() error {
 		return w.CloseWrite()
 	}
 	return nil
-}
-
-// timedOut: nobody answered, so the phone gets no answer either.
-func timedOut(err error) bool {
-	var ne net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT) ||
-		errors.As(err, &ne) && ne.Timeout()
-}
-
-// reason puts an error into the few words of the journal.
-func reason(err error) string {
-	var errno syscall.Errno
-	switch {
-	case err == nil:
-		return ""
-	case timedOut(err):
-		return "timed out"
-	case errors.As(err, &errno):
-		return errno.Error()
-	case errors.Is(err, context.Canceled):
-		return "ended by the gateway"
-	}
-	s := err.Error()
-	return s[:min(len(s), 120)]
 }

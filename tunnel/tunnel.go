@@ -22,6 +22,7 @@ import (
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/tunnel/bind"
+	"nightlatch/tunnel/fold"
 	"nightlatch/tunnel/guard"
 	"nightlatch/tunnel/host"
 	"nightlatch/tunnel/netstack"
@@ -70,6 +71,8 @@ type Tunnel struct {
 	mtu    int
 	self   map[netip.Addr]bool
 	decide func(policy.Flow, time.Time) policy.Verdict
+	// pauseStep is the first wait of a refusal that comes again and again.
+	pauseStep time.Duration
 
 	setting sync.Mutex // serializes SetPeers
 	peers   atomic.Pointer[peerTable]
@@ -79,7 +82,7 @@ type Tunnel struct {
 	sockets atomic.Int64  // host sockets that devices hold
 	pings   chan struct{} // one for each echo on its way
 	buffers sync.Pool     // *[]byte of splice.BufferSize bytes
-	notices notices
+	notices fold.Notices
 	stats   counters
 
 	ctx    context.Context // of Run; flows end with it
@@ -119,7 +122,7 @@ func New(opts Options) (*Tunnel, error) {
 	for _, a := range opts.Self {
 		t.self[a] = true
 	}
-	t.decide = t.policyVerdict
+	t.decide, t.pauseStep = t.policyVerdict, firstPause
 	t.dns = make(chan struct{}, t.limits.DNS)
 	t.pings = make(chan struct{}, t.limits.Pings)
 	t.buffers.New = func() any { b := make([]byte, splice.BufferSize); return &b }

@@ -51,10 +51,18 @@ func (t *Tunnel) handleUDP(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 			return ok
 		}
 	}
+	if uf.opening != nil {
+		return t.openQUIC(m, uf, data, now)
+	}
+	return t.forwardUDP(m, uf, data, now)
+}
+
+// forwardUDP sends a datagram on; false: it cannot be sent.
+func (t *Tunnel) forwardUDP(m *mapping, uf *udpFlow, data []byte, now time.Time) bool {
 	uf.last.Store(now.UnixNano())
-	switch err := m.write(data, f.Dst); {
-	case isClosed(err): // it ended a moment ago: one datagram is lost, as on any network
-		p.drop(m)
+	switch err := m.write(data, uf.Dst); {
+	case host.Closed(err): // it ended a moment ago: one datagram is lost, as on any network
+		m.p.drop(m)
 		return true
 	case err != nil:
 		uf.failed(err)
@@ -82,6 +90,9 @@ func (t *Tunnel) openUDP(p *peer, pf policy.Flow, data []byte, now time.Time) (*
 		}
 		uf.refused()
 		return nil, nil, v.Action == policy.Drop
+	}
+	if !uf.Exact && mayOpen(data) {
+		uf.opening = &quicOpening{}
 	}
 	if m := p.mappingOf(pf.Src); m != nil {
 		if known := m.add(uf); known != nil {
@@ -148,8 +159,9 @@ type mapping struct {
 // udpFlow is what a mapping knows of one destination.
 type udpFlow struct {
 	*flow
-	policy *policy.Policy // that judged it
-	last   atomic.Int64   // nanoseconds, when something last moved
+	policy  *policy.Policy // that judged it
+	last    atomic.Int64   // nanoseconds, when something last moved
+	opening *quicOpening   // while it may still say whom it is for
 }
 
 func (p *peer) mappingOf(src netip.AddrPort) *mapping {
@@ -169,7 +181,7 @@ func (t *Tunnel) openMapping(p *peer, src netip.AddrPort) (*mapping, error) {
 	pc, err := t.listenPacket(t.ctx, network)
 	if err != nil {
 		t.freeSocket(p)
-		t.notice(journal.Warn, p.device.Load().Name, "udp socket", fmt.Sprintf("no %s socket for a device: %s", network, reason(err)))
+		t.notice(journal.Warn, p.device.Load().Name, "udp socket", fmt.Sprintf("no %s socket for a device: %s", network, host.Reason(err)))
 		return nil, err
 	}
 	m := &mapping{t: t, p: p, src: src, pc: pc, flows: map[netip.AddrPort]*udpFlow{}}
@@ -252,23 +264,23 @@ func (m *mapping) add(uf *udpFlow) *udpFlow {
 
 // forget ends one destination because of err.
 func (m *mapping) forget(dst netip.AddrPort, err error) {
-	m.mu.Lock()
-	uf := m.flows[dst]
-	delete(m.flows, dst)
-	m.mu.Unlock()
-	if uf != nil {
+	if uf := m.take(dst); uf != nil {
 		uf.ended(err)
 	}
 }
 
+// take takes one destination out.
+func (m *mapping) take(dst netip.AddrPort) *udpFlow {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	uf := m.flows[dst]
+	delete(m.flows, dst)
+	return uf
+}
+
 func (m *mapping) write(data []byte, dst netip.AddrPort) error {
 	m.last.Store(time.Now().UnixNano())
-	if c, ok := m.pc.(*net.UDPConn); ok {
-		_, err := c.WriteToUDPAddrPort(data, dst)
-		return err
-	}
-	_, err := m.pc.WriteTo(data, net.UDPAddrFromAddrPort(dst))
-	return err
+	return host.WriteTo(m.pc, data, dst)
 }
 
 // maxReadErrors ends a socket that only fails; single errors are reports about
@@ -285,7 +297,7 @@ func (m *mapping) receive(leave func()) {
 			return
 		}
 		buf := m.t.buffers.Get().(*[]byte)
-		n, from, err := readFrom(m.pc, *buf)
+		n, from, err := host.ReadFrom(m.pc, *buf)
 		if err == nil {
 			failures = 0
 			m.back((*buf)[:n], from)
@@ -293,7 +305,7 @@ func (m *mapping) receive(leave func()) {
 			failures++
 		}
 		m.t.buffers.Put(buf)
-		if isClosed(err) {
+		if host.Closed(err) {
 			return
 		}
 	}
@@ -336,20 +348,6 @@ func (m *mapping) back(data []byte, from netip.AddrPort) {
 	m.last.Store(now)
 	uf.down.Add(int64(len(data)))
 	m.t.writeUDP(from, m.src, data)
-}
-
-func readFrom(pc net.PacketConn, b []byte) (int, netip.AddrPort, error) {
-	if c, ok := pc.(*net.UDPConn); ok {
-		n, from, err := c.ReadFromUDPAddrPort(b)
-		return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
-	}
-	n, addr, err := pc.ReadFrom(b)
-	ua, ok := addr.(*net.UDPAddr)
-	if !ok {
-		return n, netip.AddrPort{}, err
-	}
-	from := ua.AddrPort()
-	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
 }
 
 // sweepUDP ends destinations and mappings that were silent for idle.

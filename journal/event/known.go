@@ -10,10 +10,10 @@ const (
 	KnownSNI   Known = 2 // TLS asked for it (RFC 6066 §3)
 	KnownHost  Known = 3 // HTTP asked for it (RFC 9110 §7.2)
 	KnownQUIC  Known = 4 // QUIC asked for it (RFC 9001 §4)
-	KnownECH   Known = 5 // as KnownDNS; the connection hides its name behind another (RFC 9849)
+	KnownECH   Known = 5 // TLS or QUIC asked for it, and hid a part that may ask for another (RFC 9849)
 
-	// Claimed is added where nothing but the device's own word ties the name to
-	// the address: it never resolved the one to the other.
+	// Claimed is added where the address was hard-coded: nothing but the device's
+	// own word ties the name to it.
 	Claimed Known = 8
 )
 
@@ -34,15 +34,13 @@ func (k Known) String() string {
 	return "unknown"
 }
 
-// Sure says in a word how sure the name is: certain; sure (resolved and asked
-// for); likely (resolved, but other names may share the address); claimed (asked
-// for only); cover (a name behind which another one hides).
+// Sure says in a word how sure the name is: certain; sure (asked for, at an
+// address that was resolved); likely (resolved, but other names may share the
+// address; or asked for, and another may hide behind); claimed (asked for only).
 func (k Known) Sure() string {
 	switch {
 	case k == KnownExact:
 		return "certain"
-	case k == KnownECH|Claimed:
-		return "cover"
 	case k&Claimed != 0:
 		return "claimed"
 	case k == KnownDNS, k == KnownECH:

@@ -109,8 +109,8 @@ func flowWhat(f Flow) string {
 		if f.Dst.Port() != 0 {
 			what += ":" + strconv.Itoa(int(f.Dst.Port()))
 		}
-		if sure := f.known().Sure(); sure == "claimed" || sure == "cover" {
-			what += " (" + sure + " in " + f.Known.String() + ")"
+		if f.known().Sure() == "claimed" {
+			what += " (claimed in " + f.Known.String() + ")"
 		}
 	}
 	if f.Up+f.Down > 0 {

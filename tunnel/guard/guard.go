@@ -120,7 +120,13 @@ func interfaces() ([]netip.Prefix, error) {
 
 // Check tells whether a may be reached, and when it may not, why, in the words
 // of the journal: "private address", "the host itself".
-func (g *Guard) Check(a netip.Addr) (reason string, ok bool) {
+func (g *Guard) Check(a netip.Addr) (reason string, ok bool) { return g.check(a, false) }
+
+// CheckLAN is Check where the owner lets one device reach a: as if a were in
+// Allow, which opens private networks and nothing of this machine.
+func (g *Guard) CheckLAN(a netip.Addr) (reason string, ok bool) { return g.check(a, true) }
+
+func (g *Guard) check(a netip.Addr, lan bool) (reason string, ok bool) {
 	if !a.IsValid() {
 		return "not an address", false
 	}
@@ -138,7 +144,7 @@ func (g *Guard) Check(a netip.Addr) (reason string, ok bool) {
 	if h.own[a] && !slices.Contains(g.opts.Allow, netip.PrefixFrom(a, a.BitLen())) {
 		return "the host itself", false
 	}
-	if contains(g.opts.Allow, a) {
+	if lan || contains(g.opts.Allow, a) {
 		return "", true
 	}
 	if why := lookup(g.special, a); why != "" {
@@ -155,12 +161,19 @@ func (g *Guard) Check(a netip.Addr) (reason string, ok bool) {
 
 // Control fits net.Dialer and net.ListenConfig: it sees the address that the
 // kernel is about to connect to, whatever path led there, and is the last line.
-func (g *Guard) Control(_, address string, _ syscall.RawConn) error {
+func (g *Guard) Control(_, address string, _ syscall.RawConn) error { return g.control(address, false) }
+
+// ControlLAN is Control for what CheckLAN let pass.
+func (g *Guard) ControlLAN(_, address string, _ syscall.RawConn) error {
+	return g.control(address, true)
+}
+
+func (g *Guard) control(address string, lan bool) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("guard: %w: %q", ErrRefused, address)
 	}
-	if why, ok := g.Check(ap.Addr()); !ok {
+	if why, ok := g.check(ap.Addr(), lan); !ok {
 		return fmt.Errorf("guard: %w: %s", ErrRefused, why)
 	}
 	return nil

@@ -1,5 +1,6 @@
 // Package host asks the machine: how much it has to give, so that limits can
-// follow it, and whether another host answers a ping.
+// follow it, and whether another host answers a ping. It also moves datagrams
+// through its sockets, and puts their errors into words.
 package host
 
 import (

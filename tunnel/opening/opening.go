@@ -20,6 +20,7 @@ const (
 	Unknown    Kind = iota // nothing that is read here
 	TLS                    // a ClientHello
 	HTTP                   // an HTTP/1 request
+	QUIC                   // a ClientHello in Initial packets
 	Unreadable             // a ClientHello, longer or more broken than any client sends
 )
 
@@ -28,7 +29,7 @@ type Words struct {
 	Kind   Kind
 	Name   string     // host name, lower case, no final dot; empty when there is none, or none that could be one
 	Addr   netip.Addr // HTTP: the host, where it is an address
-	ECH    bool       // TLS: an encrypted hello lies inside, or bytes that look like one
+	ECH    bool       // TLS and QUIC: an encrypted hello lies inside, or bytes that look like one
 	Target string     // HTTP: path and query
 }
 

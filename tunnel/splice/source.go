@@ -27,6 +27,8 @@ type phoneSource struct {
 	c     *Phone
 	limit atomic.Int64 // nanoseconds of silence allowed; 0: any
 	timer *time.Timer
+
+	patience time.Duration // of the next fill; 0: as limit says
 }
 
 func (s *phoneSource) bound(d time.Duration) { s.limit.Store(int64(d)) }
@@ -57,9 +59,12 @@ func (s *phoneSource) fill(pool *sync.Pool) (*[]byte, int, error) {
 // wait sleeps until the endpoint has something or, when bounded, the time is
 // over. The bound is looked at once in a while, as it may come later.
 func (s *phoneSource) wait() error {
-	limit := time.Duration(s.limit.Load())
+	limit, look := time.Duration(s.limit.Load()), halfCloseIdle
+	if s.patience > 0 {
+		limit, look = s.patience, s.patience
+	}
 	if s.timer == nil {
-		s.timer = time.NewTimer(halfCloseIdle)
+		s.timer = time.NewTimer(look)
 		defer func() { s.timer.Stop(); s.timer = nil }()
 	}
 	select {

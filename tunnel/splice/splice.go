@@ -19,16 +19,30 @@ const (
 	BufferSize = 64 << 10
 
 	halfCloseIdle = 5 * time.Minute // a half-closed connection that moves nothing
+
+	// Hold is how long the beginning of a connection is kept back: longer than a
+	// segment that was lost takes to come again, and a server can do nothing with
+	// half a ClientHello before.
+	Hold = 3 * time.Second
 )
+
+// errPanic: the copying ended in the middle, see [Options.Recovered].
+var errPanic = errors.New("internal error")
 
 // Options say how a connection is copied.
 type Options struct {
 	Buffers  *sync.Pool    // *[]byte of BufferSize bytes
 	Up, Down *atomic.Int64 // payload bytes from and to the device
 
-	// Tap, unless nil, is given what the device sent, after it was forwarded. Its
-	// errors mean nothing.
-	Tap io.Writer
+	// First, unless nil, is shown what the device sends until it wants no more,
+	// which must not take long: meanwhile nothing reaches the other end, though
+	// only for Hold after the first byte. An error ends the connection with a RST.
+	First func(b []byte) (more bool, err error)
+
+	// Tap, unless nil, is called when First wants no more, or Hold is over. What
+	// it gives, unless nil, is given what the device sends from then on, after it was
+	// forwarded; its errors mean nothing.
+	Tap func() io.Writer
 
 	// Recovered is deferred in the goroutine that copies from the device.
 	Recovered func(what string)
@@ -52,15 +66,22 @@ func Copy(ctx context.Context, phone *Phone, far net.Conn, o Options) error {
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
+		upErr = errPanic
+		defer func() {
+			if upErr != nil {
+				reset()
+			}
+		}()
 		defer o.Recovered("tcp upload")
-		if upErr = o.pump(far, up, o.Up, down, o.Tap); upErr != nil {
-			reset()
+		tap, err := o.begin(far, up)
+		if upErr = err; err == nil {
+			upErr = o.pump(far, up, o.Up, down, tap)
 		}
 	}()
 	if downErr = o.pump(phone, down, o.Down, up, nil); downErr != nil {
 		reset()
 	}
-	wg.Wait()
+	wg.Wait() // the device's side says why, where both failed
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -69,6 +90,74 @@ func Copy(ctx context.Context, phone *Phone, far net.Conn, o Options) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// begin shows First what comes, and passes it on. An error of src is left for
+// pump, which meets it again.
+func (o *Options) begin(dst io.Writer, src *phoneSource) (tap io.Writer, err error) {
+	var held []byte
+	var since time.Time
+	pass := func(b []byte) error {
+		if tap == nil && o.Tap != nil {
+			tap, o.Tap = o.Tap(), nil
+		}
+		return o.write(dst, b, o.Up, tap)
+	}
+	for more, holding := o.First != nil, true; more; {
+		if src.patience = 0; len(held) > 0 {
+			src.patience = max(Hold-time.Since(since), time.Millisecond)
+		}
+		buf, n, err := src.fill(o.Buffers)
+		switch {
+		case err != nil && len(held) > 0: // it is late, or over: what has come must not be lost
+			if err := pass(held); err != nil {
+				return tap, err
+			}
+			held, holding = nil, false
+			continue
+		case err != nil:
+			more = false
+			continue
+		}
+		if len(held) == 0 {
+			since = time.Now()
+		}
+		more, err = o.First((*buf)[:n])
+		switch {
+		case err != nil:
+		case more && holding:
+			held = append(held, (*buf)[:n]...)
+		default:
+			if len(held) > 0 {
+				err, held = pass(held), nil
+			}
+			if err == nil {
+				err = pass((*buf)[:n])
+			}
+		}
+		o.Buffers.Put(buf)
+		if err != nil {
+			return tap, err
+		}
+	}
+	src.patience = 0
+	if tap == nil && o.Tap != nil {
+		tap = o.Tap()
+	}
+	return tap, nil
+}
+
+// write forwards and counts.
+func (o *Options) write(dst io.Writer, b []byte, count *atomic.Int64, tap io.Writer) error {
+	_, err := dst.Write(b)
+	if err != nil {
+		return err
+	}
+	if tap != nil {
+		tap.Write(b)
+	}
+	count.Add(int64(len(b)))
 	return nil
 }
 
@@ -88,14 +177,10 @@ func (o *Options) pump(dst net.Conn, src source, count *atomic.Int64, other sour
 			}
 			return dst.Close()
 		}
-		_, err = dst.Write((*buf)[:n])
-		if tap != nil && err == nil {
-			tap.Write((*buf)[:n])
-		}
+		err = o.write(dst, (*buf)[:n], count, tap)
 		o.Buffers.Put(buf)
 		if err != nil {
 			return err
 		}
-		count.Add(int64(n))
 	}
 }
