@@ -81,7 +81,7 @@ func (w *work) resolve(name string, qtype uint16) (*dns.Msg, error) {
 		case part && f.kind == nxdomain && !f.signed:
 			asked = minimiseCount // not every server knows RFC 8020
 		case !part, f.kind == nxdomain: // a proof that nothing is here proves that nothing is below (RFC 8020 §2)
-			return f.msg, nil
+			return f.msg.Copy(), nil // others may have taken part in the step
 		default:
 			have = n
 			w.r.zones.none(k.name, z.name, time.Now())
