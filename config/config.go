@@ -44,6 +44,7 @@ type DNS struct {
 	TrustAnchors string   `yaml:"trust_anchors" doc:"File with the keys of the root that DNSSEC begins with (DS or DNSKEY records); empty means the ones IANA publishes."`
 	Unsigned     []string `yaml:"unsigned" doc:"Names, with all below them, that are taken as unsigned, such as one whose owner broke its signatures (RFC 7646)."`
 	Cache        int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
+	KeepCache    bool     `yaml:"keep_cache" doc:"Keep the answers over a restart, in the file answers.cache beside this one; it holds names that were asked for, and no devices."`
 	Names        Names    `yaml:"names" doc:"Names of your own home. Devices always have theirs: phone.nightlatch.internal."`
 	Forward      Forward  `yaml:"forward" doc:"Parts of the tree of names that somebody at home knows, such as fritz.box: [udp://192.168.178.1]; for the names of its addresses add 178.168.192.in-addr.arpa. What lies there may have private addresses."`
 	AllowPrivate []string `yaml:"allow_private" doc:"Names, with all below them, that may have private addresses, such as the NAS at home; anywhere else a private answer is refused (rebinding)."`
@@ -136,11 +137,11 @@ func Default() Config {
 			},
 			Strategy: "failover",
 			DNSSEC:   "auto",
-			Cache:    20000,
+			Cache:    20000, KeepCache: true,
 			BlockTTL: Duration(10 * time.Second),
 		},
 		Lists:  Lists{Folder: "blocklists", Builtin: []string{"all"}},
-		Policy: Policy{Wishes: Wishes{Action: "sink", Literal: "pass", QUIC: "pass"}},
+		Policy: Policy{Wishes: Wishes{Action: "sink", Literal: "pass", QUIC: "pass", ECH: "keep"}},
 		Sinkhole: Sinkhole{
 			Network4: netip.MustParsePrefix("28.53.0.0/16"),
 			Network6: netip.MustParsePrefix("3ffe:6e69:6768:746c::/64"),

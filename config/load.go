@@ -108,6 +108,7 @@ var (
 	dnssecs  = []string{"auto", "on", "off"}
 	strategy = []string{"failover", "fastest", "hedged", "parallel"} // those of resolver/upstream
 	literals = []string{"pass", "deny", "drop"}
+	echWords = []string{"keep", "strip"}
 	formats  = []string{"auto", "native", "hosts", "domains", "wildcard", "adblock", "dnsmasq", "rpz", "ip"}
 	matches  = []string{"exact", "subtree"}
 )

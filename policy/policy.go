@@ -101,6 +101,10 @@ type Flow struct {
 	HTTPDNS bool
 }
 
+// StripsECH tells whether a device is to hear of no keys for Encrypted
+// ClientHello.
+func (p *Policy) StripsECH(d Device) bool { return p.of(d).StripECH }
+
 // Action is what happens to a name or a flow.
 type Action uint8
 

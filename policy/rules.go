@@ -23,6 +23,7 @@ type Rules struct {
 	Literal     Action            // for flows to an address the device never asked a name for: Pass, Deny or Drop
 	LAN         []Reach           // what of the home network, and of other private networks, the device may reach
 	QUIC        Action            // for UDP port 443: Pass; or Deny or Drop, so that apps fall back to TCP, where the name is seen
+	StripECH    bool              // answers come without keys for Encrypted ClientHello, so that names are seen in TLS too
 	Tags        []string          // AdGuard's client tags of the device: device_phone, os_android, ...
 	Services    []string          // services to block, by the names of their lists
 	SafeSearch  string            // the list by which search engines and video sites answer with their safe selves; empty means none

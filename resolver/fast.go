@@ -24,7 +24,7 @@ import (
 func (r *Resolver) fast(f policy.Flow, b []byte) ([]byte, bool) {
 	now := time.Now()
 	q, fault := wire.Parse(b)
-	if fault != wire.OK || q.Type == dns.TypeANY {
+	if fault != wire.OK || q.Type == dns.TypeANY || r.identifies(&q) {
 		return nil, false
 	}
 	p := r.judge()
@@ -55,7 +55,7 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 	if ending { // asked for often, and not stopped
 		r.ahead(cache.Key{Name: string(wire.AppendLower(nil, q.Name)), Type: q.Type, DO: q.DO, CD: q.CD}, a.Name)
 	}
-	if _, canary := isCanary(a.Name); canary || !a.Fresh(now) || a.EDE >= 0 {
+	if _, canary := isCanary(a.Name); canary || !a.Fresh(now) || a.EDE >= 0 || describes(q.Type) && p.StripsECH(f.Device) {
 		return nil, false
 	}
 	out := fastHead(b, q, a.RCode, len(a.Tail))
@@ -108,6 +108,9 @@ func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string,
 		r.counts.blocked.Add(1)
 		r.fastRecord(f, q, now, e)
 		return nil, true
+	}
+	if reports(q.Type, v) {
+		return nil, false
 	}
 	out := fastHead(b, q, dns.RcodeSuccess, 64)
 	forged := false

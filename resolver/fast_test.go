@@ -115,6 +115,9 @@ func TestFastIsSlow(t *testing.T) {
 							if opt := m.IsEdns0(); opt != nil && variant&16 != 0 {
 								opt.SetDo()
 								opt.Option = append(opt.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0123456789abcdef"})
+								if variant&8 != 0 {
+									opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+								}
 							}
 						})
 						if all++; tw.compare(t, q) {
@@ -145,11 +148,54 @@ func TestFastIsSlow(t *testing.T) {
 	})
 }
 
+// TestFastKeepsECHAway: keys that a device is not to hear of come by neither path.
+func TestFastKeepsECHAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tw := newTwin(t)
+		w := tw.r.group.(*world)
+		w.set("ech.example.com", dns.TypeHTTPS, 0, `ech.example.com. 60 IN HTTPS 1 . alpn=h2 ech="AEX+DQBB"`)
+		held := tw.r.judge
+		tw.r.judge = func() judge { return stripping{held()} }
+		q := question(t, "ech.example.com", dns.TypeHTTPS, 1232, nil)
+		tw.compare(t, q)
+		for range 2 {
+			m := exchange(t, tw.r, "udp", q)
+			if h, ok := m.Answer[0].(*dns.HTTPS); !ok || len(h.Value) != 1 {
+				t.Errorf("%v", m)
+			}
+		}
+		tw.compare(t, question(t, "www.example.com", dns.TypeA, 1232, nil))
+	})
+}
+
+// TestServeDeclined: what the fast path declines is answered as by ServeDNS.
+func TestServeDeclined(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tw := newTwin(t)
+		for _, q := range [][]byte{question(t, "x.sunk.example", dns.TypeTXT, 1232, nil), question(t, "localhost", dns.TypeA, 0, nil), {1, 2}, nil,
+			question(t, "cloaked.example.com", dns.TypeA, 512, nil)} {
+			if _, ok := tw.r.ServeNow(phone(), q); ok {
+				t.Errorf("%x is answered at once", q)
+			}
+			want := tw.r.ServeDNS(t.Context(), phone(), "udp", q)
+			if got := tw.r.ServeDeclined(t.Context(), phone(), "udp", q); !bytes.Equal(got, want) {
+				t.Errorf("%x: %x, want %x", q, got, want)
+			}
+		}
+		if s := tw.r.Stats(); s.Fast != 0 || s.Queries != 10 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 // FuzzFastIsSlow hunts for a query that the two paths answer differently.
 func FuzzFastIsSlow(f *testing.F) {
 	for _, name := range []string{"www.example.com", "sunk.example", "x.denied.example", "dropped.example", "nothing.example.com"} {
 		f.Add(question(f, name, dns.TypeA, 1232, nil))
 		f.Add(question(f, name, dns.TypeHTTPS, 0, nil))
+		f.Add(question(f, name, dns.TypeTXT, 4096, func(m *dns.Msg) {
+			m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+		}))
 	}
 	tw := newTwin(f)
 	f.Fuzz(func(t *testing.T, q []byte) {

@@ -25,6 +25,9 @@ func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	default:
 		rep = r.deny(q, v.Reply)
 	}
+	if reports(q.Type, v) {
+		rep = r.report(q, v, through)
+	}
 	rep.verdict, rep.through = v, through
 	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), string(appendReason(nil, v, through))
 	return rep
@@ -51,22 +54,56 @@ func blockCode(v policy.Verdict, forged bool) uint16 {
 	return dns.ExtendedErrorCodeBlocked // §4.16: a list of the operator
 }
 
+// reports tells whether a stopped question is answered with a report. One that
+// is refused for its type has no data, whatever that would be.
+func reports(qtype uint16, v policy.Verdict) bool {
+	return qtype == dns.TypeTXT && v.Action != policy.Drop && v.Reason != policy.ReasonType
+}
+
+// report tells in a TXT record why a name is stopped, for whoever looks into it:
+// the line of which list, and the rule that stands there.
+func (r *Resolver) report(q *query, v policy.Verdict, through string) reply {
+	rep := reply{ede: -1, shown: []string{string(appendReason(nil, v, through))}}
+	if v.Rule.Text != "" {
+		rep.shown = append(rep.shown, v.Rule.Text)
+	}
+	rr := &dns.TXT{Hdr: r.header(q, dns.TypeTXT, 0)}
+	for _, text := range rep.shown {
+		for _, part := range chunks(text) {
+			rr.Txt = append(rr.Txt, strings.ReplaceAll(part, `\`, `\\`)) // the library reads escapes
+		}
+	}
+	rep.answer = []dns.RR{rr}
+	return rep
+}
+
 // appendReason appends the text of an Extended DNS Error: which line of which
-// list.
+// list did what.
 func appendReason(dst []byte, v policy.Verdict, through string) []byte {
 	switch {
 	case v.Rule.List != "":
-		dst = append(append(dst, v.Rule.List...), ':')
-		dst = strconv.AppendInt(dst, int64(v.Rule.Line), 10)
+		dst = append(append(dst, done(v.Action)...), v.Rule.List...)
+		dst = strconv.AppendInt(append(dst, ", line "...), int64(v.Rule.Line), 10)
 	case v.Reason != "":
 		dst = append(dst, v.Reason...)
 	default:
-		dst = append(dst, "policy"...)
+		dst = append(dst, "blocked by the policy"...)
 	}
 	if through != "" {
-		dst = append(append(append(dst, " ("...), through...), ')')
+		dst = append(append(dst, ", because of "...), through...)
 	}
 	return dst
+}
+
+// done says what a rule did to a question.
+func done(a policy.Action) string {
+	switch a {
+	case policy.Sink:
+		return "sunk by "
+	case policy.Rewrite:
+		return "answered by "
+	}
+	return "blocked by "
 }
 
 // sink answers A and AAAA with the sinkhole's address for the name; whatever

@@ -111,6 +111,7 @@ type judge interface {
 	Name(d policy.Device, qname string, qtype uint16, now time.Time) policy.Verdict
 	Rewrites(d policy.Device, qname string, qtype uint16, now time.Time) []blocklists.Rule
 	Flow(f policy.Flow, now time.Time) policy.Verdict
+	StripsECH(d policy.Device) bool
 }
 
 // asker is what the resolver wants of its upstreams; tests put a small

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"nightlatch/policy"
 	"nightlatch/resolver/dnssec/signed"
 	"nightlatch/resolver/local"
 )
@@ -56,6 +58,7 @@ type stage struct {
 	names local.Current
 	zones []string // that are forwarded
 
+	strips bool // keys for ECH
 	signed []signed.Zone
 	count  func(name string, kind uint16) int // how often the world was asked
 	last   *dns.Msg
@@ -123,9 +126,15 @@ func (s *stage) do(f, body []string) error {
 
 // name makes the names of the home, or forwards a zone.
 func (s *stage) name(f, body []string) error {
-	if f[0] == "forwards" && len(f) == 2 {
+	switch {
+	case f[0] == "forwards" && len(f) == 2:
 		s.zones = append(s.zones, f[1])
 		return nil
+	case f[0] == "strips" && len(f) == 2 && f[1] == "ech":
+		s.strips = true
+		return nil
+	case f[0] != "names":
+		return fmt.Errorf("home names, home forwards ZONE or home strips ech")
 	}
 	var b local.Builder
 	for _, line := range body {
@@ -173,6 +182,10 @@ func (s *stage) build() error {
 			o.Validation, o.Anchors = ValidateAlways, internet.world.Anchor().String()
 		}
 	})
+	if s.strips {
+		held := s.r.judge
+		s.r.judge = func() judge { return stripping{held()} }
+	}
 	s.count = s.world.count
 	if internet != nil {
 		s.r.group = internet
@@ -185,6 +198,11 @@ func (s *stage) build() error {
 	synctest.Wait()
 	return nil
 }
+
+// stripping is a policy for devices that are not to hear of ECH.
+type stripping struct{ judge }
+
+func (stripping) StripsECH(policy.Device) bool { return true }
 
 func qtype(word string) (uint16, error) {
 	if v, ok := dns.StringToType[word]; ok {
@@ -233,7 +251,7 @@ func (s *stage) ask(f, body []string) error {
 	if err != nil {
 		return err
 	}
-	network, edns, do, ad, cd := "udp", 1232, false, false, false
+	network, edns, do, ad, cd, nsid := "udp", 1232, false, false, false, false
 	for _, w := range f[2:] {
 		size, isSize := strings.CutPrefix(w, "size=")
 		switch {
@@ -247,12 +265,14 @@ func (s *stage) ask(f, body []string) error {
 			ad = true
 		case w == "cd":
 			cd = true
+		case w == "nsid":
+			nsid = true
 		case isSize:
 			if edns, err = strconv.Atoi(size); err != nil {
 				return err
 			}
 		default:
-			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, ad, cd, size=N", w)
+			return fmt.Errorf("%s: the words are udp, tcp, noedns, do, ad, cd, nsid, size=N", w)
 		}
 	}
 	synctest.Wait()
@@ -262,6 +282,9 @@ func (s *stage) ask(f, body []string) error {
 			m.IsEdns0().SetDo()
 		}
 		m.AuthenticatedData, m.CheckingDisabled = ad, cd
+		if nsid {
+			m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+		}
 	}))
 	return s.check(f[0], kind, body, time.Since(begin))
 }
@@ -292,6 +315,10 @@ func (s *stage) check(name string, kind uint16, body []string, took time.Duratio
 			if e := ede(s.last); e == nil && rest != "none" || e != nil && fmt.Sprint(e.InfoCode, " ", e.ExtraText) != rest {
 				return fmt.Errorf("ede %v, want %s", e, rest)
 			}
+		case "nsid":
+			if got := identity(s.last); got != rest {
+				return fmt.Errorf("nsid %q, want %q", got, rest)
+			}
 		case "asked":
 			if got := strconv.Itoa(s.count(name, kind)); got != rest {
 				return fmt.Errorf("the world was asked %s times, want %s", got, rest)
@@ -312,10 +339,23 @@ func (s *stage) check(name string, kind uint16, body []string, took time.Duratio
 			}
 			records = append(records, f[0]+" "+rr.String())
 		default:
-			return fmt.Errorf("%s: the words are rcode, flags, ede, asked, within, journal, answer, authority, silence", f[0])
+			return fmt.Errorf("%s: the words are rcode, flags, ede, nsid, asked, within, journal, answer, authority, silence", f[0])
 		}
 	}
 	return same(records, s.last)
+}
+
+// identity is how the server calls itself (RFC 5001).
+func identity(m *dns.Msg) string {
+	if opt := m.IsEdns0(); opt != nil {
+		for _, o := range opt.Option {
+			if n, ok := o.(*dns.EDNS0_NSID); ok {
+				text, _ := hex.DecodeString(n.Nsid)
+				return string(text)
+			}
+		}
+	}
+	return "none"
 }
 
 func flags(m *dns.Msg) string {

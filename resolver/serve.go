@@ -3,6 +3,7 @@ package resolver
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"runtime/debug"
 	"time"
 
@@ -57,13 +58,7 @@ type reply struct {
 // whatever the bytes are.
 func (r *Resolver) ServeDNS(ctx context.Context, f policy.Flow, network string, wire []byte) (out []byte) {
 	r.counts.queries.Add(1)
-	defer func() {
-		if p := recover(); p != nil {
-			r.counts.panics.Add(1)
-			r.log.Error("resolver: a query caused a panic", "panic", p, "device", f.Device.Name, "stack", string(debug.Stack()))
-			out = bare(wire, dns.RcodeServerFailure)
-		}
-	}()
+	defer r.survive(f, wire, &out)
 	if network == "udp" {
 		if out, ok := r.fast(f, wire); ok {
 			r.counts.fast.Add(1)
@@ -73,9 +68,26 @@ func (r *Resolver) ServeDNS(ctx context.Context, f policy.Flow, network string, 
 	return r.serve(ctx, f, network, wire)
 }
 
+// ServeDeclined is ServeDNS for a query that ServeNow has just declined: it is
+// not tried there again.
+func (r *Resolver) ServeDeclined(ctx context.Context, f policy.Flow, network string, wire []byte) (out []byte) {
+	r.counts.queries.Add(1)
+	defer r.survive(f, wire, &out)
+	return r.serve(ctx, f, network, wire)
+}
+
+// survive answers a query that caused a panic. It is to be deferred.
+func (r *Resolver) survive(f policy.Flow, wire []byte, out *[]byte) {
+	if p := recover(); p != nil {
+		r.counts.panics.Add(1)
+		r.log.Error("resolver: a query caused a panic", "panic", p, "device", f.Device.Name, "stack", string(debug.Stack()))
+		*out = bare(wire, dns.RcodeServerFailure)
+	}
+}
+
 // ServeNow answers a datagram's query where that takes no waiting: from memory,
 // or by a list. ok is false for every other query, which is then for
-// [Resolver.ServeDNS]; nil with ok means silence. It keeps nothing of wire, so
+// [Resolver.ServeDeclined]; nil with ok means silence. It keeps nothing of wire, so
 // that the caller may use the bytes again, and survives whatever they are.
 func (r *Resolver) ServeNow(f policy.Flow, wire []byte) (out []byte, ok bool) {
 	defer func() {
@@ -115,6 +127,7 @@ func (r *Resolver) serve(ctx context.Context, f policy.Flow, network string, b [
 	var rep reply
 	if fault == wire.OK {
 		rep = r.resolve(ctx, &q)
+		r.withoutECH(&q, &rep)
 	} else {
 		rep = refusal(fault)
 	}
@@ -142,7 +155,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 	m.AuthenticatedData = rep.secure && (q.DO || q.AD) // RFC 6840 §5.8
 	m.Answer, m.Ns, m.Truncated = rep.answer, rep.authority, rep.truncated
 	if m.Rcode = rep.rcode; q.EDNS {
-		m.Extra = []dns.RR{options(q, rep)}
+		m.Extra = []dns.RR{r.options(q, rep)}
 	}
 	limit := maxTCP
 	if q.network == "udp" {
@@ -166,7 +179,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 }
 
 // options is our own OPT record: EDNS goes from hop to hop (RFC 6891 §6.2.6).
-func options(q *query, rep *reply) *dns.OPT {
+func (r *Resolver) options(q *query, rep *reply) *dns.OPT {
 	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	opt.SetUDPSize(maxUDP)
 	if q.DO {
@@ -175,7 +188,23 @@ func options(q *query, rep *reply) *dns.OPT {
 	if rep.ede >= 0 {
 		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: uint16(rep.ede), ExtraText: rep.text[:min(len(rep.text), maxText)]})
 	}
+	if r.identifies(&q.Query) {
+		opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(serverID))})
+	}
 	return opt
+}
+
+// serverID is what the gateway calls itself (RFC 5001): that it is one, and no
+// more of whose it is.
+const serverID = "nightlatch"
+
+// identifies tells whether a query asks who answers it.
+func (r *Resolver) identifies(q *wire.Query) bool {
+	if len(q.Options) == 0 {
+		return false
+	}
+	_, ok := q.Option(dns.EDNS0NSID)
+	return ok
 }
 
 // bare is an answer to bytes whose question cannot be repeated: a header.

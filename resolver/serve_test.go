@@ -429,6 +429,7 @@ func TestUnreachableUpstreamStillFilters(t *testing.T) {
 type byAddress struct{ netip.Addr }
 
 func (byAddress) Rewrites(policy.Device, string, uint16, time.Time) []blocklists.Rule { return nil }
+func (byAddress) StripsECH(policy.Device) bool                                        { return false }
 func (byAddress) Name(policy.Device, string, uint16, time.Time) policy.Verdict {
 	return policy.Verdict{}
 }

@@ -194,6 +194,8 @@ func lists(t testing.TB, texts map[string]string) *policy.Current {
 			src.Action = blocklists.ActionDrop
 		case "rpz":
 			src.Format = blocklists.RPZ
+		case "addresses":
+			src.Format, src.Action = "ip", blocklists.ActionDeny
 		case "null", "nodata", "refused":
 			src.Reply, _ = blocklists.ParseReply(name)
 		case "addressed":

@@ -53,7 +53,7 @@ func (s *Settings) Policy() (*policy.Policy, error) {
 // rules puts wishes into the words of the policy.
 func (s *Settings) rules(w config.Wishes) (policy.Rules, error) {
 	r := policy.Rules{
-		Lists: w.Lists, Action: policyActions[w.Action], Reply: replyOf(w.Answer), Literal: policyActions[w.Literal], QUIC: policyActions[w.QUIC],
+		Lists: w.Lists, Action: policyActions[w.Action], Reply: replyOf(w.Answer), Literal: policyActions[w.Literal], QUIC: policyActions[w.QUIC], StripECH: w.ECH == "strip",
 		Tags: w.Tags, Services: serviceLists(w.Services), SafeSearch: safeLists[w.SafeSearch], ListActions: map[string]policy.Action{},
 	}
 	for list, action := range w.ListActions {
