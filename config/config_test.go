@@ -70,7 +70,7 @@ func TestWrittenIsRead(t *testing.T) {
 	c.Lists.Files, c.Lists.Subscriptions = []ListFile{}, []Subscription{}
 	w := &c.Policy.Wishes
 	w.Lists, w.ListActions, w.Services, w.RefuseTypes, w.Tags, w.Schedules = []string{}, map[string]string{}, []string{}, []string{}, []string{}, map[string]Schedule{}
-	c.Groups, c.Lists.MayBreak = map[string]Group{}, []string{}
+	c.Groups, c.Lists.MayBreak, w.LAN = map[string]Group{}, []string{}, []Reach{}
 	c.DNS.AllowPrivate, c.DNS.Unsigned, c.DNS.Names.Records, c.DNS.Forward, c.DNS.Bootstrap = []string{}, []string{}, []string{}, Forward{}, []string{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {

@@ -21,6 +21,7 @@ type Wishes struct {
 	Answer      Answer              `yaml:"answer" doc:"How a denied name is answered when its list does not say: nxdomain, null (0.0.0.0 and ::), nodata, refused, or an address of each family with a comma between. Without an action beside it, names are denied."`
 	Literal     string              `yaml:"literal_addresses" doc:"Flows to addresses the device never asked a name for: pass (and report), deny or drop."`
 	QUIC        string              `yaml:"quic" doc:"QUIC, on UDP port 443: pass, or deny or drop so that apps fall back to TCP, where names are seen."`
+	LAN         []Reach             `yaml:"lan" doc:"What the device may reach in the home network, which is closed otherwise: 192.168.1.10:631, 192.168.1.0/24, [fd00::10]:8000-8100/tcp. Never this machine, and never other devices."`
 	ECH         string              `yaml:"ech" doc:"Keys for Encrypted ClientHello, which hide in TLS which server is meant: keep, or strip from the answers so that it is seen. Names are known by DNS without that."`
 	Services    []string            `yaml:"block_services" doc:"Services to block, by name: nightlatch policy services names them."`
 	SafeSearch  Safe                `yaml:"safe_search" doc:"Search engines and video sites leave out what is not for children: off, on, or strict, which differs on YouTube alone."`

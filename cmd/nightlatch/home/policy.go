@@ -56,6 +56,9 @@ func (s *Settings) rules(w config.Wishes) (policy.Rules, error) {
 		Lists: w.Lists, Action: policyActions[w.Action], Reply: replyOf(w.Answer), Literal: policyActions[w.Literal], QUIC: policyActions[w.QUIC], StripECH: w.ECH == "strip",
 		Tags: w.Tags, Services: serviceLists(w.Services), SafeSearch: safeLists[w.SafeSearch], ListActions: map[string]policy.Action{},
 	}
+	for _, l := range w.LAN {
+		r.LAN = append(r.LAN, policy.Reach{Prefix: l.Prefix, Proto: protocols[l.Proto], From: l.From, To: l.To})
+	}
 	for list, action := range w.ListActions {
 		r.ListActions[list] = policyActions[action]
 	}
@@ -71,6 +74,9 @@ func (s *Settings) rules(w config.Wishes) (policy.Rules, error) {
 	}
 	return r, nil
 }
+
+// protocols are IANA's numbers.
+var protocols = map[string]uint8{"tcp": 6, "udp": 17}
 
 // schedule puts a schedule into the words of the policy.
 func (s *Settings) schedule(name string, c config.Schedule) policy.Schedule {

@@ -114,6 +114,7 @@ type view struct {
 	Answer      string     `json:"answer"`            // of denied names
 	Literal     string     `json:"literal_addresses"` // pass, deny or drop
 	QUIC        string     `json:"quic"`              // pass, deny or drop
+	LAN         []string   `json:"lan,omitempty"`     // what it may reach in the home network
 	SafeSearch  string     `json:"safe_search"`       // off, on or strict
 	Services    []string   `json:"block_services,omitempty"`
 	RefuseTypes []string   `json:"refuse_types,omitempty"`
@@ -188,6 +189,9 @@ func look(s *home.Settings, device, when string, now time.Time) (*view, error) {
 		Literal: st.Rules.Literal.String(), QUIC: st.Rules.QUIC.String(), SafeSearch: string(w.SafeSearch), Services: w.Services,
 		RefuseTypes: w.RefuseTypes, Tags: w.Tags, Closed: st.Closed, Changes: moment(st.Until, at),
 		Rules: forDevice(s, p, d, at),
+	}
+	for _, l := range w.LAN {
+		v.LAN = append(v.LAN, l.String())
 	}
 	if v.SafeSearch == "" {
 		v.SafeSearch = "off"

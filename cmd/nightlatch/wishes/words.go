@@ -78,6 +78,7 @@ func (v *view) sheet() (s desk.Sheet) {
 	}
 	row("hard-coded addresses", literal)
 	row("QUIC", v.QUIC)
+	row("home network", strings.Join(v.LAN, ", "))
 	row("safe search", v.SafeSearch)
 	row("blocked services", strings.Join(v.Services, ", "))
 	row("refused types", strings.Join(v.RefuseTypes, ", "))
