@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 
+	"nightlatch/cmd/nightlatch/device"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/dashboard"
 )
@@ -64,7 +65,7 @@ func (g *gateway) status() dashboard.Status {
 
 // fillLive adds what a running gateway knows of the devices; false when none
 // is running.
-func fillLive(ctx context.Context, h home.Home, infos []deviceInfo) bool {
+func fillLive(ctx context.Context, h home.Home, infos []device.Info) bool {
 	resp, err := askGateway(ctx, h, "GET", "/status", nil)
 	if err != nil {
 		return false

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"nightlatch/cmd/nightlatch/device"
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/cmd/nightlatch/terminal"
 	"nightlatch/journal"
@@ -129,7 +130,7 @@ func (a *app) greet(g *gateway, page net.Addr, first bool) error {
 	fmt.Fprintln(a.Stdout)
 	switch {
 	case first && len(s.Devices) > 0:
-		if err := a.showDevice(s.Home, s.Devices[0], true); err != nil {
+		if err := device.Show(a.App, s.Home, s.Devices[0], true); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Stdout, "\nphones look for this machine at %s; to connect from elsewhere,\n"+

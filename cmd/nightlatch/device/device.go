@@ -1,6 +1,10 @@
-package main
+// Package device is the subcommand that adds, shows, changes and removes phones.
+// It writes the two files of a device in the home folder, and asks a running
+// gateway to take them.
+package device
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,15 +23,28 @@ import (
 	"nightlatch/config"
 )
 
-func (a *app) deviceCommand() *cobra.Command {
+// Gateway is how the commands reach a gateway that may be running in the home.
+type Gateway struct {
+	Reload func(context.Context, home.Home) error        // take what the files say now; none running is fine
+	Live   func(context.Context, home.Home, []Info) bool // add what it knows of the devices; false: none is running
+}
+
+type app struct {
+	*cli.App
+	Gateway
+}
+
+// Command makes nightlatch device.
+func Command(c *cli.App, g Gateway) *cobra.Command {
+	a := &app{c, g}
 	return cli.Group("device", "Add, show and remove phones",
 		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
 		"  nightlatch device add tablet\n  nightlatch device list",
-		a.deviceAdd(), a.deviceList(), a.deviceShow(), a.deviceRename(), a.deviceRotate(), a.deviceRemove())
+		a.add(), a.list(), a.show(), a.rename(), a.rotate(), a.remove())
 }
 
-// deviceInfo is a device as scripts see it. Keys that are secret stay away.
-type deviceInfo struct {
+// Info is a device as scripts see it. Keys that are secret stay away.
+type Info struct {
 	Name          string       `json:"name"`
 	PublicKey     string       `json:"public_key"`
 	Addresses     []netip.Addr `json:"addresses"`
@@ -39,8 +56,9 @@ type deviceInfo struct {
 	TxBytes       uint64       `json:"tx_bytes,omitempty"`
 }
 
-func infoOf(h home.Home, d config.Device) deviceInfo {
-	return deviceInfo{Name: d.Name, PublicKey: d.PublicKey.String(), Addresses: d.Addresses, Created: d.Created, Conf: h.ConfPath(d.Name)}
+// InfoOf says what the files tell of a device.
+func InfoOf(h home.Home, d config.Device) Info {
+	return Info{Name: d.Name, PublicKey: d.PublicKey.String(), Addresses: d.Addresses, Created: d.Created, Conf: h.ConfPath(d.Name)}
 }
 
 // homeFiles reads what the device commands need.
@@ -89,7 +107,7 @@ func publicKey(c *cobra.Command, text string) (*config.Key, error) {
 	return key, nil
 }
 
-func (a *app) deviceAdd() *cobra.Command {
+func (a *app) add() *cobra.Command {
 	var public string
 	var asJSON bool
 	c := &cobra.Command{
@@ -132,17 +150,17 @@ func (a *app) deviceAdd() *cobra.Command {
 
 // told asks a running gateway to take a change, and shows the device.
 func (a *app) told(c *cobra.Command, h home.Home, d config.Device, asJSON bool) error {
-	if err := reloadRunning(c.Context(), h); err != nil {
+	if err := a.Reload(c.Context(), h); err != nil {
 		return err
 	}
 	if asJSON {
-		return json.NewEncoder(a.Stdout).Encode(infoOf(h, d))
+		return json.NewEncoder(a.Stdout).Encode(InfoOf(h, d))
 	}
-	return a.showDevice(h, d, true)
+	return Show(a.App, h, d, true)
 }
 
-// showDevice prints what a person needs to get the device connected.
-func (a *app) showDevice(h home.Home, d config.Device, showQR bool) error {
+// Show prints what a person needs to get the device connected.
+func Show(a *cli.App, h home.Home, d config.Device, showQR bool) error {
 	conf, err := os.ReadFile(h.ConfPath(d.Name))
 	if err != nil {
 		return fmt.Errorf("device %s: %w; nightlatch device rotate %s makes new keys", d.Name, err, d.Name)
@@ -176,7 +194,7 @@ func joinAddrs(addrs []netip.Addr) string {
 	return s
 }
 
-func (a *app) deviceList() *cobra.Command {
+func (a *app) list() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "list",
@@ -188,22 +206,22 @@ func (a *app) deviceList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			infos := make([]deviceInfo, 0, len(devices))
+			infos := make([]Info, 0, len(devices))
 			for _, d := range devices {
-				infos = append(infos, infoOf(h, d))
+				infos = append(infos, InfoOf(h, d))
 			}
-			running := fillLive(c.Context(), h, infos)
+			running := a.Live(c.Context(), h, infos)
 			if asJSON {
 				return json.NewEncoder(a.Stdout).Encode(infos)
 			}
-			return a.deviceTable(infos, running)
+			return a.table(infos, running)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
 	return c
 }
 
-func (a *app) deviceTable(infos []deviceInfo, running bool) error {
+func (a *app) table(infos []Info, running bool) error {
 	if len(infos) == 0 {
 		fmt.Fprintln(a.Stdout, "no devices yet; nightlatch device add NAME makes one")
 		return nil
@@ -234,7 +252,7 @@ func dash(s string) string {
 	return s
 }
 
-func (a *app) deviceShow() *cobra.Command {
+func (a *app) show() *cobra.Command {
 	var asJSON, noQR bool
 	c := &cobra.Command{
 		Use:     "show NAME",
@@ -247,11 +265,11 @@ func (a *app) deviceShow() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				infos := []deviceInfo{infoOf(h, d)}
-				fillLive(c.Context(), h, infos)
+				infos := []Info{InfoOf(h, d)}
+				a.Live(c.Context(), h, infos)
 				return json.NewEncoder(a.Stdout).Encode(infos[0])
 			}
-			return a.showDevice(h, d, !noQR)
+			return Show(a.App, h, d, !noQR)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -259,7 +277,7 @@ func (a *app) deviceShow() *cobra.Command {
 	return c
 }
 
-func (a *app) deviceRename() *cobra.Command {
+func (a *app) rename() *cobra.Command {
 	return &cobra.Command{
 		Use:     "rename OLD NEW",
 		Short:   "Give a device another name; its keys stay",
@@ -290,12 +308,12 @@ func (a *app) deviceRename() *cobra.Command {
 			if _, named := cfg.Devices[args[0]]; named {
 				a.Say("hint: devices: %s in %s still names the old one; call it %s there too, or its wishes are lost", args[0], h.ConfigFile(), args[1])
 			}
-			return reloadRunning(c.Context(), h)
+			return a.Reload(c.Context(), h)
 		},
 	}
 }
 
-func (a *app) deviceRotate() *cobra.Command {
+func (a *app) rotate() *cobra.Command {
 	var public string
 	var asJSON bool
 	c := &cobra.Command{
@@ -323,7 +341,7 @@ func (a *app) deviceRotate() *cobra.Command {
 	return c
 }
 
-func (a *app) deviceRemove() *cobra.Command {
+func (a *app) remove() *cobra.Command {
 	return &cobra.Command{
 		Use:     "remove NAME",
 		Short:   "Remove a device; its connections end at once",
@@ -341,7 +359,7 @@ func (a *app) deviceRemove() *cobra.Command {
 				return fmt.Errorf("device remove: %w", err)
 			}
 			fmt.Fprintf(a.Stdout, "%s is removed; delete the tunnel on the phone too\n", args[0])
-			return reloadRunning(c.Context(), h)
+			return a.Reload(c.Context(), h)
 		},
 	}
 }
