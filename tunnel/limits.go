@@ -26,16 +26,20 @@ type Limits struct {
 
 // Fixed bounds that nobody has a reason to change.
 const (
-	flowsPerMapping = 256                    // destinations remembered for one UDP port; the oldest gives way
-	phoneKeepalive  = 2 * time.Hour          // long, as each probe wakes the phone's radio
-	farKeepalive    = time.Minute            // towards the internet, to find dead servers
-	userTimeout     = 15 * time.Minute       // data that a phone does not acknowledge
-	dnsTimeout      = 15 * time.Second       // one DNS question; the resolver gives up sooner
-	dnsStreamIdle   = 30 * time.Second       // a DNS connection that asks nothing (RFC 7766 §6.2.3)
-	dnsPipeline     = 384                    // questions of one DNS connection answered at a time, below what a device has
-	insideConns     = 256                    // connections of one device to the gateway's own listeners
-	firstPause      = 250 * time.Millisecond // of a refusal that comes again and again; see fold.Delay
-	peerSilence     = 2 * time.Hour          // no handshake for this long: the phone is gone, its flows end
+	flowsPerMapping = 256              // destinations remembered for one UDP port; the oldest gives way
+	phoneKeepalive  = 2 * time.Hour    // long, as each probe wakes the phone's radio
+	farKeepalive    = time.Minute      // towards the internet, to find dead servers
+	userTimeout     = 15 * time.Minute // data that a phone does not acknowledge
+	dnsTimeout      = 15 * time.Second // one DNS question; the resolver gives up sooner
+	dnsStreamIdle   = 30 * time.Second // a DNS connection that asks nothing (RFC 7766 §6.2.3)
+	dnsPipeline     = 384              // questions of one DNS connection answered at a time, below what a device has
+	insideConns     = 256              // connections of one device to the gateway's own listeners
+	// hold is how long the beginning of a connection is kept back that does not say
+	// yet whom it is for: longer than a lost segment takes to come again, and a
+	// server can do nothing with half a ClientHello before.
+	hold        = 3 * time.Second
+	firstPause  = 250 * time.Millisecond // of a refusal that comes again and again; see fold.Delay
+	peerSilence = 2 * time.Hour          // no handshake for this long: the phone is gone, its flows end
 )
 
 func (l Limits) withDefaults(memory uint64) Limits {

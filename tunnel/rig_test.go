@@ -283,7 +283,7 @@ func newRig(t testing.TB, n int, change func(*Options)) *rig {
 	for i := range n {
 		r.conf = append(r.conf, r.confOf(i))
 	}
-	r.decide, r.pauseStep = testPolicy, 0
+	r.decide, r.pauseStep, r.hold = testPolicy, 0, 50*time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -1,12 +1,13 @@
 package tunnel
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"nightlatch/policy"
+	"nightlatch/tunnel/addressing"
 	"nightlatch/tunnel/uapi"
 )
 
@@ -14,7 +15,11 @@ import (
 // are keep their sessions and flows; those removed, or given another key,
 // pre-shared key or address, lose their flows at once. On error nothing changes.
 func (t *Tunnel) SetPeers(peers []Peer) error {
-	if err := t.checkPeers(peers); err != nil {
+	var devices []policy.Device
+	for _, p := range peers {
+		devices = append(devices, p.Device)
+	}
+	if err := t.plan().Check(devices); err != nil {
 		return fmt.Errorf("tunnel: peers: %w", err)
 	}
 	t.setting.Lock()
@@ -59,6 +64,11 @@ func (t *Tunnel) SetPeers(peers []Peer) error {
 	return nil
 }
 
+// plan is what addresses of devices must fit.
+func (t *Tunnel) plan() addressing.Plan {
+	return addressing.Plan{Self: t.opts.Self, Prefixes: t.opts.Prefixes, Sink: t.opts.SinkPrefixes}
+}
+
 // adopt takes over what may change in a living peer.
 func (p *peer) adopt(spec Peer) {
 	p.mu.Lock()
@@ -73,50 +83,6 @@ func wireguardPeer(p Peer) uapi.Peer {
 		out.AllowedIPs = append(out.AllowedIPs, netip.PrefixFrom(a, a.BitLen()))
 	}
 	return out
-}
-
-// checkPeers refuses what would let one device speak for another: WireGuard
-// itself silently moves an address to the last peer that claims it.
-func (t *Tunnel) checkPeers(peers []Peer) error {
-	keys, addrs := map[[32]byte]string{}, map[netip.Addr]string{}
-	for _, p := range peers {
-		name := p.Device.Name
-		if p.Device.Key == [32]byte{} {
-			return fmt.Errorf("device %q has no public key", name)
-		}
-		if other, ok := keys[p.Device.Key]; ok {
-			return fmt.Errorf("devices %q and %q have the same public key", other, name)
-		}
-		keys[p.Device.Key] = name
-		if len(p.Device.Addrs) == 0 {
-			return fmt.Errorf("device %q has no address", name)
-		}
-		for _, a := range p.Device.Addrs {
-			if err := t.checkAddr(a); err != nil {
-				return fmt.Errorf("device %q: address %v: %w", name, a, err)
-			}
-			if other, ok := addrs[a]; ok {
-				return fmt.Errorf("devices %q and %q have the same address %v", other, name, a)
-			}
-			addrs[a] = name
-		}
-	}
-	return nil
-}
-
-func (t *Tunnel) checkAddr(a netip.Addr) error {
-	in := func(p netip.Prefix) bool { return p.Contains(a) }
-	switch {
-	case !a.IsValid() || a.Zone() != "" || a.Is4In6():
-		return errors.New("not a plain address")
-	case t.self[a]:
-		return errors.New("belongs to the gateway")
-	case slices.ContainsFunc(t.opts.SinkPrefixes, in):
-		return errors.New("belongs to the sinkhole")
-	case len(t.opts.Prefixes) > 0 && !slices.ContainsFunc(t.opts.Prefixes, in):
-		return errors.New("outside the tunnel's networks")
-	}
-	return nil
 }
 
 // Peers tells about every device, in no order.

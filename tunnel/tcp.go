@@ -108,7 +108,7 @@ func (t *Tunnel) tcpPass(ctx context.Context, r *request, f *flow) {
 	defer f.peer.addTCP(-1)
 	var tap io.WriteCloser
 	err = splice.Copy(ctx, c, far, splice.Options{
-		Buffers: &t.buffers, Up: &f.up, Down: &f.down, First: t.watch(ctx, f), Recovered: t.recovered,
+		Buffers: &t.buffers, Up: &f.up, Down: &f.down, First: t.watch(ctx, f), Hold: t.hold, Recovered: t.recovered,
 		Tap: func() io.Writer {
 			if tap = t.observer(ctx, f); tap == nil {
 				return nil

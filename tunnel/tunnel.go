@@ -71,8 +71,8 @@ type Tunnel struct {
 	mtu    int
 	self   map[netip.Addr]bool
 	decide func(policy.Flow, time.Time) policy.Verdict
-	// pauseStep is the first wait of a refusal that comes again and again.
-	pauseStep time.Duration
+	// Of limits.go; tests make them short.
+	pauseStep, hold time.Duration
 
 	setting sync.Mutex // serializes SetPeers
 	peers   atomic.Pointer[peerTable]
@@ -122,7 +122,7 @@ func New(opts Options) (*Tunnel, error) {
 	for _, a := range opts.Self {
 		t.self[a] = true
 	}
-	t.decide, t.pauseStep = t.policyVerdict, firstPause
+	t.decide, t.pauseStep, t.hold = t.policyVerdict, firstPause, hold
 	t.dns = make(chan struct{}, t.limits.DNS)
 	t.pings = make(chan struct{}, t.limits.Pings)
 	t.buffers.New = func() any { b := make([]byte, splice.BufferSize); return &b }

@@ -19,11 +19,6 @@ const (
 	BufferSize = 64 << 10
 
 	halfCloseIdle = 5 * time.Minute // a half-closed connection that moves nothing
-
-	// Hold is how long the beginning of a connection is kept back: longer than a
-	// segment that was lost takes to come again, and a server can do nothing with
-	// half a ClientHello before.
-	Hold = 3 * time.Second
 )
 
 // errPanic: the copying ended in the middle, see [Options.Recovered].
@@ -38,6 +33,7 @@ type Options struct {
 	// which must not take long: meanwhile nothing reaches the other end, though
 	// only for Hold after the first byte. An error ends the connection with a RST.
 	First func(b []byte) (more bool, err error)
+	Hold  time.Duration
 
 	// Tap, unless nil, is called when First wants no more, or Hold is over. What
 	// it gives, unless nil, is given what the device sends from then on, after it was
@@ -106,7 +102,7 @@ func (o *Options) begin(dst io.Writer, src *phoneSource) (tap io.Writer, err err
 	}
 	for more, holding := o.First != nil, true; more; {
 		if src.patience = 0; len(held) > 0 {
-			src.patience = max(Hold-time.Since(since), time.Millisecond)
+			src.patience = max(o.Hold-time.Since(since), time.Millisecond)
 		}
 		buf, n, err := src.fill(o.Buffers)
 		switch {
