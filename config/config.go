@@ -49,6 +49,7 @@ type DNS struct {
 	Forward      Forward  `yaml:"forward" doc:"Parts of the tree of names that somebody at home knows, such as fritz.box: [udp://192.168.178.1]; for the names of its addresses add 178.168.192.in-addr.arpa. What lies there may have private addresses."`
 	AllowPrivate []string `yaml:"allow_private" doc:"Names, with all below them, that may have private addresses, such as the NAS at home; anywhere else a private answer is refused (rebinding)."`
 	BlockTTL     Duration `yaml:"block_ttl" doc:"How long a phone may keep a blocked answer; short, so that unblocking works at once." max:"86400"`
+	Home         Home     `yaml:"home" doc:"Answering DNS for what is at home and not in the tunnel; off by default. It cannot be led to the sinkhole, so that sunk names are denied there."`
 }
 
 // Forward gives upstreams to parts of the tree of names.
@@ -139,6 +140,7 @@ func Default() Config {
 			DNSSEC:   "auto",
 			Cache:    20000, KeepCache: true,
 			BlockTTL: Duration(10 * time.Second),
+			Home:     Home{Name: "dns.nightlatch.internal", RateLimit: 1000},
 		},
 		Lists:  Lists{Folder: "blocklists", Builtin: []string{"all"}},
 		Policy: Policy{Wishes: Wishes{Action: "sink", Literal: "pass", QUIC: "pass", ECH: "keep"}},

@@ -72,6 +72,9 @@ func TestWrittenIsRead(t *testing.T) {
 	w.Lists, w.ListActions, w.Services, w.RefuseTypes, w.Tags, w.Schedules = []string{}, map[string]string{}, []string{}, []string{}, []string{}, map[string]Schedule{}
 	c.Groups, c.Lists.MayBreak, w.LAN = map[string]Group{}, []string{}, []Reach{}
 	c.DNS.AllowPrivate, c.DNS.Unsigned, c.DNS.Names.Records, c.DNS.Forward, c.DNS.Bootstrap = []string{}, []string{}, []string{}, Forward{}, []string{}
+	h := &c.DNS.Home
+	h.Plain, h.TLS, h.HTTPS, h.QUIC = []Listen{{netip.IPv4Unspecified(), 53, true}}, []Listen{}, []Listen{}, []Listen{}
+	h.Allow, h.Proxies, h.Devices = []Network{{netip.MustParsePrefix("192.168.0.0/16")}}, []Network{}, HomeDevices{}
 	var b bytes.Buffer
 	if err := Write(&b, &c, func(string) bool { return true }); err != nil {
 		t.Fatal(err)

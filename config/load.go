@@ -129,6 +129,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 		word("dns.strategy", c.DNS.Strategy, strategy, false),
 		checkTunnel(&c.Tunnel, at),
 		checkNetworks(c, at),
+		checkHome(&c.DNS.Home, at),
 		checkWishes(c, Places{d.file, root}),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Devices)) {

@@ -109,6 +109,7 @@ func checkHome(h home.Home) checkReport {
 		func() error { _, err := decoderOf(s); return err },
 		func() error { _, err := reply.Load(s.Home.RepliesDir()); return err },
 		func() error { _, err := loadCA(s); return err },
+		func() error { _, err := homeTLS(s, nil); return err },
 	} {
 		if err := build(); err != nil {
 			r.Errors = append(r.Errors, err.Error())

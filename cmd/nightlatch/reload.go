@@ -49,6 +49,7 @@ func (g *gateway) reload() error {
 	g.policy.Store(p)
 	g.tunnel.Rejudge()
 	g.names.Store(names)
+	g.homeDevices.Store(homeDevices(next))
 	g.tellReload(next)
 	g.settings = next
 	return nil
@@ -60,7 +61,7 @@ func (g *gateway) reload() error {
 func inForce(running, read *config.Config) *config.Config {
 	c := *running
 	c.Lists, c.Policy, c.Groups, c.Devices = read.Lists, read.Policy, read.Groups, read.Devices
-	c.DNS.Names = read.DNS.Names
+	c.DNS.Names, c.DNS.Home.Devices = read.DNS.Names, read.DNS.Home.Devices
 	return &c
 }
 
@@ -68,7 +69,7 @@ func inForce(running, read *config.Config) *config.Config {
 func (g *gateway) tellPending(read *config.Config) {
 	running := g.settings.Config
 	dns := read.DNS
-	dns.Names = running.DNS.Names // taken at once
+	dns.Names, dns.Home.Devices = running.DNS.Names, running.DNS.Home.Devices // taken at once
 	for _, s := range []struct {
 		name          string
 		running, read any

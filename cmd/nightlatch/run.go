@@ -36,6 +36,9 @@ func (g *gateway) run(ctx context.Context, extra ...room) error {
 	}
 	var wg sync.WaitGroup
 	rooms := append([]room{{"resolver", g.resolver.Run}, {"sinkhole", g.sinkhole.Run}, {"tunnel", g.tunnel.Run}}, extra...)
+	if g.home != nil {
+		rooms = append(rooms, room{"dns.home", g.home.Run})
+	}
 	for _, r := range rooms {
 		wg.Go(func() {
 			if err := r.run(inner); err != nil && inner.Err() == nil {
@@ -56,6 +59,9 @@ func (g *gateway) run(ctx context.Context, extra ...room) error {
 func (g *gateway) close() {
 	if g.tunnel != nil {
 		g.tunnel.Close()
+	}
+	if g.home != nil {
+		g.home.Close()
 	}
 	g.journal.Close()
 }

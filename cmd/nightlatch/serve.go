@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nightlatch/blocklists"
@@ -23,6 +24,7 @@ import (
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver"
+	"nightlatch/resolver/listen"
 	"nightlatch/resolver/local"
 	"nightlatch/sinkhole"
 	"nightlatch/tunnel"
@@ -38,18 +40,20 @@ type world struct {
 
 // gateway is the house with all its rooms.
 type gateway struct {
-	started   time.Time
-	log       *slog.Logger
-	policy    policy.Current
-	names     local.Current // of the home
-	journal   *journal.Journal
-	canaries  *watch.Watcher // before the journal: it takes the planted values out
-	resolver  *resolver.Resolver
-	sinkhole  *sinkhole.Sinkhole
-	tunnel    *tunnel.Tunnel
-	dashboard *dashboard.Dashboard
-	token     string
-	notices   []journal.Notice // told when the journal runs
+	started     time.Time
+	log         *slog.Logger
+	policy      policy.Current
+	names       local.Current // of the home
+	homeDevices atomic.Pointer[listen.Known]
+	journal     *journal.Journal
+	canaries    *watch.Watcher // before the journal: it takes the planted values out
+	resolver    *resolver.Resolver
+	home        *listen.Server // nil when nothing is listened on for the home
+	sinkhole    *sinkhole.Sinkhole
+	tunnel      *tunnel.Tunnel
+	dashboard   *dashboard.Dashboard
+	token       string
+	notices     []journal.Notice // told when the journal runs
 
 	mu       sync.Mutex // guards what a reload replaces
 	settings *home.Settings
@@ -138,7 +142,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
-	return g, g.openDashboard()
+	return g, g.openDoors()
 }
 
 // openJournal opens the journal, and puts the watcher of planted values before it.

@@ -56,6 +56,13 @@ func (g *gateway) status() dashboard.Status {
 		}
 		st.Listen = append(st.Listen, "udp "+l.String())
 	}
+	if g.home != nil {
+		for _, network := range []string{"udp", "tcp", "tls", "https", "quic"} {
+			for _, at := range g.home.Addrs(network) {
+				st.Listen = append(st.Listen, "dns over "+network+" "+at.String())
+			}
+		}
+	}
 	if s.Config.Dashboard.Listen != "" {
 		st.Listen = append(st.Listen, "http "+s.Config.Dashboard.Listen)
 	}

@@ -55,14 +55,9 @@ func (s *Server) answer(ctx context.Context, a *asked, b []byte) []byte {
 	if out, done := s.refuse(a, b, &w, time.Now().UnixNano()); done {
 		return s.finish(out, &w, a.over, a.src.Addr())
 	}
-	return s.resolve(ctx, a, b, &w)
-}
-
-// resolve gives an answer that may have to be waited for.
-func (s *Server) resolve(ctx context.Context, a *asked, b []byte, w *wants) []byte {
 	out := s.ownAnswer(a, b)
 	if out == nil {
 		out = s.opt.Resolver.ServeDNS(ctx, a.flow(), a.over.String(), b)
 	}
-	return s.finish(out, w, a.over, a.src.Addr())
+	return s.finish(out, &w, a.over, a.src.Addr())
 }

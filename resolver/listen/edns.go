@@ -20,7 +20,6 @@ type wants struct {
 	size      int    // octets of a datagram that the client takes
 	cookie    []byte // its COOKIE option; nil when there is none
 	badCookie bool
-	nsid      bool
 	keepalive bool
 }
 
@@ -47,8 +46,6 @@ func readWants(b []byte) (w wants) {
 			if w.cookie == nil { // RFC 7873 §5.2: the first counts
 				w.cookie, w.badCookie = data[:len(data):len(data)], !wellFormed(data)
 			}
-		case dns.EDNS0NSID:
-			w.nsid = true
 		case dns.EDNS0TCPKEEPALIVE:
 			w.keepalive = true
 		}
@@ -56,17 +53,12 @@ func readWants(b []byte) (w wants) {
 	return w
 }
 
-// plainUDP tells that an answer in a datagram needs nothing of us.
-func (w *wants) plainUDP(s *Server) bool {
-	return w.cookie == nil && (!w.nsid || s.opt.ServerID == "")
-}
-
 // finish adds to the OPT record of an answer what belongs to the way it goes:
-// cookie, NSID, the time a connection is kept, and padding. What does not
+// cookie, the time a connection is kept, and padding. What does not
 // fit into a datagram is left out, and where it must not be, the answer is cut
 // instead.
 func (s *Server) finish(out []byte, w *wants, over way, addr netip.Addr) []byte {
-	if !w.edns || out == nil || over == overUDP && w.plainUDP(s) {
+	if !w.edns || out == nil || over == overUDP && w.cookie == nil {
 		return out
 	}
 	at, ok := wire.FindOPT(out)
@@ -83,9 +75,6 @@ func (s *Server) finish(out []byte, w *wants, over way, addr netip.Addr) []byte 
 			out, at = cut(out, at)
 		}
 		out = option(out, at, dns.EDNS0COOKIE, s.cookies.append(c[:0], w.cookie, addr))
-	}
-	if w.nsid && s.opt.ServerID != "" && len(out)+4+len(s.opt.ServerID) <= limit {
-		out = option(out, at, dns.EDNS0NSID, []byte(s.opt.ServerID))
 	}
 	if w.keepalive && over.stream() && len(out)+6 <= limit {
 		// RFC 7828 §3.3.1: in units of 100 ms

@@ -131,7 +131,7 @@ func TestCookies(t *testing.T) {
 
 // TestFinish: an answer never grows beyond what its client takes.
 func TestFinish(t *testing.T) {
-	s := &Server{opt: Options{ServerID: strings.Repeat("i", 60)}, cookies: &cookies{now: time.Now}}
+	s := &Server{cookies: &cookies{now: time.Now}}
 	addr := netip.MustParseAddr("192.168.1.1")
 	for records := range 40 {
 		q := ask("a.example.", dns.TypeA)
@@ -146,7 +146,7 @@ func TestFinish(t *testing.T) {
 			if len(out) > size {
 				continue
 			}
-			w := &wants{edns: true, size: size, nsid: true, cookie: make([]byte, 8)}
+			w := &wants{edns: true, size: size, cookie: make([]byte, 8)}
 			got := s.finish(bytes.Clone(out), w, overUDP, addr)
 			var r dns.Msg
 			if err := r.Unpack(got); err != nil || len(got) > size {

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -40,11 +41,12 @@ const (
 	tellEvery    = time.Minute      // what was refused is told together
 )
 
-// Resolver answers: [nightlatch/resolver.Resolver] does. Both functions keep
-// nothing of wire.
+// Resolver answers: [nightlatch/resolver.Resolver] does. None of it keeps
+// anything of wire. ServeDeclined is for what ServeNow has left.
 type Resolver interface {
 	ServeDNS(ctx context.Context, f policy.Flow, network string, wire []byte) []byte
 	ServeNow(f policy.Flow, wire []byte) (out []byte, ok bool)
+	ServeDeclined(ctx context.Context, f policy.Flow, network string, wire []byte) []byte
 }
 
 // Known are the devices of the home. It is immutable.
@@ -61,12 +63,11 @@ type Options struct {
 	HTTPS []netip.AddrPort // HTTP/1.1 and HTTP/2 over TCP, HTTP/3 over UDP
 	QUIC  []netip.AddrPort
 
-	Config   *tls.Config // certificates; which protocols are spoken is set here
-	Name     string      // by which encrypted clients know the server, canonical; a device is NAME below it
-	Allow    []netip.Prefix
-	Proxies  []netip.Prefix // whose connections begin with a PROXY header (version 2) and nobody else's
-	Rate     int            // questions a second that one address may ask, with as many at once; 0 means any number
-	ServerID string         // told to those who ask for it (RFC 5001); empty means nothing is told
+	Config  *tls.Config // certificates; which protocols are spoken is set here
+	Name    string      // by which encrypted clients know the server, canonical; a device is NAME below it
+	Allow   []netip.Prefix
+	Proxies []netip.Prefix // whose connections begin with a PROXY header (version 2) and nobody else's
+	Rate    int            // questions a second that one address may ask, with as many at once; 0 means any number
 
 	Known    *atomic.Pointer[Known] // may be replaced at any time; nil means none
 	Resolver Resolver
@@ -119,31 +120,43 @@ func New(o Options) (_ *Server, err error) {
 			s.Close()
 		}
 	}()
-	for _, at := range o.Plain {
-		if err = s.openPlain(at); err != nil {
-			return nil, err
-		}
-	}
-	for _, at := range o.TLS {
-		if err = s.openStream(at, overTLS); err != nil {
-			return nil, err
-		}
-	}
-	for _, at := range o.HTTPS {
-		if err = s.openStream(at, overHTTPS); err != nil {
-			return nil, err
-		}
-		if err = s.openQUIC(at, overHTTPS); err != nil {
-			return nil, err
-		}
-	}
-	for _, at := range o.QUIC {
-		if err = s.openQUIC(at, overQUIC); err != nil {
-			return nil, err
-		}
+	if err = s.open(); err != nil {
+		return nil, err
 	}
 	s.own = s.makeOwn()
 	return s, nil
+}
+
+// open opens every address. [::] is passed over on a host without IPv6, as it is
+// what an address without a host means, beside 0.0.0.0.
+func (s *Server) open() error {
+	each := func(all []netip.AddrPort, open func(netip.AddrPort) error) error {
+		for _, at := range all {
+			err := open(at)
+			if at.Addr() == netip.IPv6Unspecified() && errors.Is(err, syscall.EAFNOSUPPORT) {
+				s.log.Info("listen: no IPv6 here", "address", at)
+			} else if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := each(s.opt.Plain, s.openPlain); err != nil {
+		return err
+	}
+	if err := each(s.opt.TLS, func(at netip.AddrPort) error { return s.openStream(at, overTLS) }); err != nil {
+		return err
+	}
+	err := each(s.opt.HTTPS, func(at netip.AddrPort) error {
+		if err := s.openStream(at, overHTTPS); err != nil {
+			return err
+		}
+		return s.openQUIC(at, overHTTPS)
+	})
+	if err != nil {
+		return err
+	}
+	return each(s.opt.QUIC, func(at netip.AddrPort) error { return s.openQUIC(at, overQUIC) })
 }
 
 // openPlain opens UDP, a socket for each core, and TCP on the same port.

@@ -149,7 +149,7 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(b, uint8(0))
 		f.Add(b, uint8(2))
 	}
-	s := &Server{opt: Options{ServerID: "me", Name: "dns.test", Resolver: &resolved{}}, clients: newClients(Private(), 0, nil), cookies: &cookies{now: time.Now}}
+	s := &Server{opt: Options{Name: "dns.test", Resolver: &resolved{}}, clients: newClients(Private(), 0, nil), cookies: &cookies{now: time.Now}}
 	s.own = own{name: packed("dns.test"), ddr: [][]byte{packed("_dns.resolver.arpa"), packed("_dns.dns.test")},
 		services: []*dns.SVCB{{Priority: 1, Target: "dns.test."}}}
 	src := netip.MustParseAddrPort("192.168.1.1:5000")

@@ -62,7 +62,8 @@ func (r *reader) later(ctx context.Context, b []byte, send func([]byte)) {
 		defer s.waiting.Add(-1)
 		defer c.waiting.Add(-1)
 		w := readWants(query)
-		if out := s.resolve(ctx, &a, query, &w); out != nil {
+		out := s.opt.Resolver.ServeDeclined(ctx, a.flow(), a.over.String(), query)
+		if out = s.finish(out, &w, a.over, a.src.Addr()); out != nil {
 			send(out)
 		}
 	})

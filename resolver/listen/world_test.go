@@ -80,6 +80,10 @@ func (r *resolved) ServeDNS(ctx context.Context, f policy.Flow, network string, 
 	return out
 }
 
+func (r *resolved) ServeDeclined(ctx context.Context, f policy.Flow, network string, b []byte) []byte {
+	return r.ServeDNS(ctx, f, network, b)
+}
+
 func (r *resolved) ServeNow(f policy.Flow, b []byte) ([]byte, bool) {
 	if len(b) < 16 || string(b[13:16]) != "now" {
 		return nil, false
@@ -173,7 +177,7 @@ func newLab(t testing.TB, change func(*Options)) *lab {
 	})
 	o := Options{
 		Plain: loop, TLS: loop, HTTPS: loop, QUIC: loop, Config: &tls.Config{Certificates: []tls.Certificate{pair}},
-		Name: "dns.test", ServerID: "me", Known: &known, Resolver: l.resolved, Recorder: l.diary,
+		Name: "dns.test", Known: &known, Resolver: l.resolved, Recorder: l.diary,
 	}
 	if change != nil {
 		change(&o)
