@@ -8,6 +8,7 @@ import (
 
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/bind"
 	"nightlatch/tunnel/fold"
 	"nightlatch/tunnel/host"
 )
@@ -21,6 +22,8 @@ type Stats struct {
 	OverLimit int64 // connections, datagrams and questions over a limit
 	Slowed    int64 // refusals that were kept back, as the same had come again and again
 	Panics    int64 // caught; each is an error in the log
+
+	Arrivals bind.Arrivals // what came to the UDP port, whoever sent it
 }
 
 type counters struct{ flows, refused, folded, dns, overLimit, slowed, panics atomic.Int64 }
@@ -28,7 +31,7 @@ type counters struct{ flows, refused, folded, dns, overLimit, slowed, panics ato
 // Stats tells what the tunnel has done.
 func (t *Tunnel) Stats() Stats {
 	s := &t.stats
-	return Stats{s.flows.Load(), s.refused.Load(), s.folded.Load(), s.dns.Load(), s.overLimit.Load(), s.slowed.Load(), s.panics.Load()}
+	return Stats{s.flows.Load(), s.refused.Load(), s.folded.Load(), s.dns.Load(), s.overLimit.Load(), s.slowed.Load(), s.panics.Load(), t.bind.Arrivals()}
 }
 
 // flow is a [policy.Flow] on its way to the journal.

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"crypto/ecdh"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -153,6 +154,9 @@ func (t *Tunnel) build() (err error) {
 		return err
 	}
 	t.bind = b
+	if key, err := ecdh.X25519().NewPrivateKey(t.opts.PrivateKey[:]); err == nil {
+		b.Know([32]byte(key.PublicKey().Bytes()))
+	}
 	t.dev = device.NewDevice(t.stack.Device, t.bind, netstack.WireGuardLog(t.log))
 	if err := t.dev.IpcSet(uapi.Private(t.opts.PrivateKey)); err != nil {
 		return fmt.Errorf("private key: %w", err)

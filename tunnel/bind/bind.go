@@ -30,6 +30,7 @@ type Bind struct {
 	addrs []netip.AddrPort
 	batch int
 	pool  sync.Pool // *outbox
+	seen  arrivals
 
 	mu     sync.Mutex
 	held   []*socket // bound by Listen, not yet given to a device
@@ -92,7 +93,7 @@ func (b *Bind) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
 		if !s.v6 && b.v4 == nil {
 			b.v4 = s
 		}
-		fns = append(fns, newInbox(s, b.batch).receive)
+		fns = append(fns, b.counted(newInbox(s, b.batch).receive))
 	}
 	return fns, socks[0].port(), nil
 }

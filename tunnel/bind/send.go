@@ -37,6 +37,7 @@ func (b *Bind) Send(bufs [][]byte, to conn.Endpoint) error {
 	if s == nil {
 		return net.ErrClosed
 	}
+	b.seen.sent(bufs)
 	o := b.pool.Get().(*outbox)
 	defer b.pool.Put(o)
 	addr := net.UDPAddrFromAddrPort(ep.dst)
