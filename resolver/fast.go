@@ -24,7 +24,7 @@ import (
 func (r *Resolver) fast(f policy.Flow, b []byte) ([]byte, bool) {
 	now := time.Now()
 	q, fault := wire.Parse(b)
-	if fault != wire.OK || q.Type == dns.TypeANY || r.identifies(&q) {
+	if fault != wire.OK || q.Type == dns.TypeANY || identifies(&f.Device, &q) {
 		return nil, false
 	}
 	p := r.judge()
@@ -101,7 +101,7 @@ func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, 
 
 // fastStop is stop and sink in octets.
 func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string, v policy.Verdict, now time.Time) ([]byte, bool) {
-	v = reached(f.Device, v)
+	v.Action = reached(f.Device.Outside, v.Action)
 	e := journal.Query{Name: name, Verdict: v, RCode: "NOERROR"}
 	if v.Action == policy.Drop {
 		e.RCode = ""
@@ -109,7 +109,7 @@ func (r *Resolver) fastStop(f policy.Flow, b []byte, q *wire.Query, name string,
 		r.fastRecord(f, q, now, e)
 		return nil, true
 	}
-	if reports(q.Type, v) {
+	if reports(q.Type, &v) {
 		return nil, false
 	}
 	out := fastHead(b, q, dns.RcodeSuccess, 64)

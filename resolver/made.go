@@ -16,7 +16,7 @@ import (
 // that the flow that follows meets the same verdict.
 func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	var rep reply
-	v = reached(q.flow.Device, v)
+	v.Action = reached(q.flow.Device.Outside, v.Action)
 	switch v.Action {
 	case policy.Drop:
 		rep.silent = true
@@ -25,21 +25,21 @@ func (r *Resolver) stop(q *query, v policy.Verdict, through string) reply {
 	default:
 		rep = r.deny(q, v.Reply)
 	}
-	if reports(q.Type, v) {
+	if reports(q.Type, &v) {
 		rep = r.report(q, v, through)
 	}
 	rep.verdict, rep.through = v, through
-	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), string(appendReason(nil, v, through))
+	rep.ede, rep.text = int(blockCode(v, len(rep.answer) > 0)), reason(v, through)
 	return rep
 }
 
 // reached denies what would be sunk where the device cannot reach the sinkhole:
 // its address would lead nowhere, or to somebody else.
-func reached(d policy.Device, v policy.Verdict) policy.Verdict {
-	if d.Outside && v.Action == policy.Sink {
-		v.Action = policy.Deny
+func reached(outside bool, a policy.Action) policy.Action {
+	if outside && a == policy.Sink {
+		return policy.Deny
 	}
-	return v
+	return a
 }
 
 // blockCode is the Extended DNS Error of a stopped question; forged tells that
@@ -56,14 +56,14 @@ func blockCode(v policy.Verdict, forged bool) uint16 {
 
 // reports tells whether a stopped question is answered with a report. One that
 // is refused for its type has no data, whatever that would be.
-func reports(qtype uint16, v policy.Verdict) bool {
+func reports(qtype uint16, v *policy.Verdict) bool {
 	return qtype == dns.TypeTXT && v.Action != policy.Drop && v.Reason != policy.ReasonType
 }
 
 // report tells in a TXT record why a name is stopped, for whoever looks into it:
 // the line of which list, and the rule that stands there.
 func (r *Resolver) report(q *query, v policy.Verdict, through string) reply {
-	rep := reply{ede: -1, shown: []string{string(appendReason(nil, v, through))}}
+	rep := reply{ede: -1, shown: []string{reason(v, through)}}
 	if v.Rule.Text != "" {
 		rep.shown = append(rep.shown, v.Rule.Text)
 	}
@@ -93,6 +93,12 @@ func appendReason(dst []byte, v policy.Verdict, through string) []byte {
 		dst = append(append(dst, ", because of "...), through...)
 	}
 	return dst
+}
+
+// reason is the same as a string.
+func reason(v policy.Verdict, through string) string {
+	var buf [maxText]byte
+	return string(appendReason(buf[:0], v, through))
 }
 
 // done says what a rule did to a question.

@@ -67,7 +67,7 @@ func (r *Resolver) rewrite(ctx context.Context, p judge, q *query, v policy.Verd
 		rep = r.data(q, rules)
 	}
 	rep.verdict = v
-	rep.ede, rep.text = int(dns.ExtendedErrorCodeForgedAnswer), string(appendReason(nil, v, ""))
+	rep.ede, rep.text = int(dns.ExtendedErrorCodeForgedAnswer), reason(v, "")
 	return rep, true
 }
 

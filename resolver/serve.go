@@ -155,7 +155,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 	m.AuthenticatedData = rep.secure && (q.DO || q.AD) // RFC 6840 §5.8
 	m.Answer, m.Ns, m.Truncated = rep.answer, rep.authority, rep.truncated
 	if m.Rcode = rep.rcode; q.EDNS {
-		m.Extra = []dns.RR{r.options(q, rep)}
+		m.Extra = []dns.RR{options(q, rep)}
 	}
 	limit := maxTCP
 	if q.network == "udp" {
@@ -179,7 +179,7 @@ func (r *Resolver) encode(q *query, rep *reply) []byte {
 }
 
 // options is our own OPT record: EDNS goes from hop to hop (RFC 6891 §6.2.6).
-func (r *Resolver) options(q *query, rep *reply) *dns.OPT {
+func options(q *query, rep *reply) *dns.OPT {
 	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	opt.SetUDPSize(maxUDP)
 	if q.DO {
@@ -188,7 +188,7 @@ func (r *Resolver) options(q *query, rep *reply) *dns.OPT {
 	if rep.ede >= 0 {
 		opt.Option = append(opt.Option, &dns.EDNS0_EDE{InfoCode: uint16(rep.ede), ExtraText: rep.text[:min(len(rep.text), maxText)]})
 	}
-	if r.identifies(&q.Query) {
+	if identifies(&q.flow.Device, &q.Query) {
 		opt.Option = append(opt.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID, Nsid: hex.EncodeToString([]byte(serverID))})
 	}
 	return opt
@@ -198,13 +198,18 @@ func (r *Resolver) options(q *query, rep *reply) *dns.OPT {
 // more of whose it is.
 const serverID = "nightlatch"
 
-// identifies tells whether a query asks who answers it.
-func (r *Resolver) identifies(q *wire.Query) bool {
-	if len(q.Options) == 0 {
+// identifies tells whether a query asks who answers it. For what comes from
+// outside the tunnel, whoever listens there has the word.
+func identifies(d *policy.Device, q *wire.Query) bool {
+	if len(q.Options) == 0 || d.Outside {
 		return false
 	}
-	_, ok := q.Option(dns.EDNS0NSID)
-	return ok
+	for code := range wire.Options(q.Options) {
+		if code == dns.EDNS0NSID {
+			return true
+		}
+	}
+	return false
 }
 
 // bare is an answer to bytes whose question cannot be repeated: a header.

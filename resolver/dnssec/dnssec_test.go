@@ -325,6 +325,28 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
+// TestWeakDigest: where a zone is named by a better digest, one of SHA-1 does not
+// count (RFC 4509 §3).
+func TestWeakDigest(t *testing.T) {
+	ds := func(kind uint8) *dns.DS { return &dns.DS{Algorithm: dns.ED25519, DigestType: kind} }
+	for want, all := range map[string][]*dns.DS{
+		"[1]":   {ds(dns.SHA1)},
+		"[2]":   {ds(dns.SHA1), ds(dns.SHA256)},
+		"[4]":   {ds(dns.SHA384), ds(dns.SHA1), ds(200)},
+		"[2 4]": {ds(dns.SHA256), ds(dns.SHA384)},
+		"[]":    {ds(200)},
+	} {
+		got := []uint8{}
+		out, _ := usable(all)
+		for _, d := range out {
+			got = append(got, d.DigestType)
+		}
+		if fmt.Sprint(got) != want {
+			t.Errorf("%v, want %s", got, want)
+		}
+	}
+}
+
 // TestUnreachable: a chain that cannot be fetched is neither good nor bad, and
 // is tried again.
 func TestUnreachable(t *testing.T) {

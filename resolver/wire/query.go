@@ -195,19 +195,3 @@ func skipName(b []byte, p int) int {
 	}
 	return -1
 }
-
-// Option gives the data of the first option with a code (RFC 6891 §6.1.2), and
-// whether there is one.
-func (q *Query) Option(code uint16) (data []byte, ok bool) {
-	for opts := q.Options; len(opts) >= 4; {
-		end := 4 + count(opts, 2)
-		if end > len(opts) {
-			break // not reached: Parse has looked
-		}
-		if binary.BigEndian.Uint16(opts) == code {
-			return opts[4:end], true
-		}
-		opts = opts[end:]
-	}
-	return nil, false
-}
