@@ -44,6 +44,9 @@ func (j *Journal) keepTidy(ctx context.Context) {
 	if err := j.store.FinishCheck(ctx); err != nil && ctx.Err() == nil {
 		j.o.Log.Warn("journal: integrity check", "error", err)
 	}
+	if err := j.store.Warm(ctx); err != nil && ctx.Err() == nil {
+		j.o.Log.Warn("journal: read what filters need", "error", err)
+	}
 	tidy, tell := time.NewTicker(tidyEvery), time.NewTicker(tellEvery)
 	defer tidy.Stop()
 	defer tell.Stop()

@@ -89,8 +89,7 @@ func readError(what string, err error) error {
 }
 
 func (s *Store) queries(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredQuery, error) {
-	k := kindOf{hourQuery, "query", "question", s.few}
-	inner, args, ok, err := page(ctx, db, k, f, groupWhere(f, "type", "through"), where{})
+	inner, args, ok, err := page(ctx, db, kindOf{hourQuery, "query", "question", s.walk}, f, s.groups(hourQuery), where{})
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -127,8 +126,7 @@ func (s *Store) Flows(ctx context.Context, f event.Filter) ([]event.StoredFlow, 
 }
 
 func (s *Store) flows(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredFlow, error) {
-	k := kindOf{hourFlow, "flow", "route", s.few}
-	inner, args, ok, err := page(ctx, db, k, f, groupWhere(f, "proto", "dst"), where{})
+	inner, args, ok, err := page(ctx, db, kindOf{hourFlow, "flow", "route", s.walk}, f, s.groups(hourFlow), where{})
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -164,7 +162,7 @@ func captureWhere(f event.Filter) where {
 		w.add("t.scheme = "+wordID, strings.ToLower(f.Type))
 	}
 	if f.NamePart != "" {
-		w.add("t.name IN "+namesLike, strings.ToLower(f.NamePart))
+		w.add(holds("t.name"), strings.ToLower(f.NamePart))
 	}
 	if f.List != "" {
 		w.add(`t.name IN (SELECT g.name FROM question g WHERE g.verdict IN
@@ -187,7 +185,7 @@ func (s *Store) Captures(ctx context.Context, f event.Filter) ([]event.StoredCap
 }
 
 func captures(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredCapture, error) {
-	inner, args, ok, err := page(ctx, db, kindOf{hour: hourCapture, table: "capture"}, f, where{}, captureWhere(f))
+	inner, args, ok, err := page(ctx, db, kindOf{hour: hourCapture, table: "capture"}, f, nil, captureWhere(f))
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -311,7 +309,7 @@ func notices(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredNot
 		w.add("t.device = "+wordID, f.Device)
 	}
 	if f.NamePart != "" {
-		w.add("t.text IN "+namesLike, strings.ToLower(f.NamePart))
+		w.add(holds("t.text"), strings.ToLower(f.NamePart))
 	}
 	if f.Type != "" {
 		level := -1
@@ -322,7 +320,7 @@ func notices(ctx context.Context, db *sql.DB, f event.Filter) ([]event.StoredNot
 		}
 		w.add("t.level = ?", level)
 	}
-	inner, args, ok, err := page(ctx, db, kindOf{hour: hourNotice, table: "notice"}, f, where{}, w)
+	inner, args, ok, err := page(ctx, db, kindOf{hour: hourNotice, table: "notice"}, f, nil, w)
 	if err != nil || !ok {
 		return nil, err
 	}

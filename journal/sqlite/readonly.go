@@ -10,7 +10,7 @@ import (
 // OpenReadOnly opens the file to read it beside its writer. It makes, repairs
 // and moves nothing.
 func OpenReadOnly(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{o: o, few: few, closed: true}
+	s := &Store{o: o, walk: walked, closed: true}
 	if err := s.openReadOnly(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -2,14 +2,19 @@ package sqlite
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	_ "modernc.org/sqlite"
 
+	"nightlatch/blocklists"
 	"nightlatch/journal/event"
+	"nightlatch/policy"
 )
 
 func TestHourOf(t *testing.T) {
@@ -96,26 +101,73 @@ func TestRemovedUnderUs(t *testing.T) {
 	}
 }
 
-// TestFewAndMany: the index and the walk find the same rows.
-func TestFewAndMany(t *testing.T) {
+// TestIndexAndWalk: the index, the walk and both together find the rows that a
+// look at every row finds, in order and page by page.
+func TestIndexAndWalk(t *testing.T) {
 	s, _ := openStore(t)
-	write(t, s, 300)
-	for _, bound := range []int{0, 10, 11, 12, few} {
-		s.few = bound
-		for _, f := range []event.Filter{{NamePart: "n29"}, {Device: "redmi"}, {NamePart: "n29", Before: 299, Limit: 7}, {NamePart: "nothing"}} {
-			want := map[string]int{"n29": 11, "": 100, "nothing": 0}[f.NamePart] // n29 and n290 to n299
-			if f.Before > 0 {
-				want = 7
+	r := rand.New(rand.NewPCG(1, 2))
+	var all []event.Query
+	for i := range 2000 {
+		q := event.Query{Time: time.Unix(int64(i*7+r.IntN(20)), 0), Device: "often", Name: fmt.Sprintf("n%d.example", r.IntN(9)), Type: "A"}
+		switch {
+		case i < 300 && i%3 == 0:
+			q.Device, q.Name = "gone", fmt.Sprintf("old%d.Example", r.IntN(30))
+		case i%97 == 0:
+			q.Name, q.Type = "rare.test", "SVCB"
+			q.Verdict = policy.Verdict{Action: policy.Deny, Rule: blocklists.Rule{List: "mine", Line: 3}}
+		}
+		all = append(all, q)
+	}
+	for part := range slices.Chunk(all, 500) {
+		var events []event.Event
+		for _, q := range part {
+			events = append(events, q)
+		}
+		if err := s.Write(t.Context(), events); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, to := time.Unix(1500, 0), time.Unix(9000, 0)
+	for _, f := range []event.Filter{
+		{Device: "gone"}, {Device: "often"}, {Device: "nobody"}, {NamePart: "OLD1"}, {NamePart: "example"}, {NamePart: "rare"}, {NamePart: "nowhere"},
+		{Blocked: true}, {List: "mine"}, {List: "other"}, {Type: "svcb"}, {Type: "A", Device: "gone"}, {Since: from, Until: to},
+		{Since: from, Until: to, Device: "gone"}, {Since: from, Blocked: true}, {Until: to, NamePart: "n3"}, {Blocked: true, Device: "gone"},
+	} {
+		want := 0
+		for _, q := range all {
+			name := strings.ToLower(q.Name)
+			if (f.Device == "" || f.Device == q.Device) && strings.Contains(name, strings.ToLower(f.NamePart)) && (!f.Blocked || q.Verdict.Action != policy.Pass) &&
+				(f.List == "" || f.List == q.Verdict.Rule.List) && (f.Type == "" || strings.EqualFold(f.Type, q.Type)) &&
+				!q.Time.Before(f.Since) && (f.Until.IsZero() || q.Time.Before(f.Until)) {
+				want++
 			}
-			q, err := s.Queries(t.Context(), f)
-			if err != nil || len(q) != want {
-				t.Errorf("few %d, %+v: %d rows, want %d, %v", bound, f, len(q), want, err)
-			}
-			for i := 1; i < len(q); i++ {
-				if q[i].ID >= q[i-1].ID {
-					t.Fatalf("out of order: %d after %d", q[i].ID, q[i-1].ID)
+		}
+		for _, s.walk = range []int{1, 40, 300, walked} {
+			for _, f.Limit = range []int{7, 100, 5000} {
+				if got := readAll(t, s, f); got != want {
+					t.Errorf("walk %d, %+v: %d rows, want %d", s.walk, f, got, want)
 				}
 			}
+		}
+	}
+}
+
+// readAll counts the rows of all pages of f.
+func readAll(t *testing.T, s *Store, f event.Filter) (n int) {
+	t.Helper()
+	for {
+		page, err := s.Queries(t.Context(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range page {
+			if f.Before != 0 && q.ID >= f.Before {
+				t.Fatalf("%+v: id %d after %d", f, q.ID, f.Before)
+			}
+			f.Before = q.ID
+		}
+		if n += len(page); len(page) < f.Limit {
+			return n
 		}
 	}
 }

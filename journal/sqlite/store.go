@@ -17,8 +17,8 @@ import (
 // call tries again; when it turns out to be damaged, it is moved aside and a new
 // one is begun.
 type Store struct {
-	o   Options
-	few int // see few
+	o    Options
+	walk int // see walked
 
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB
@@ -29,8 +29,9 @@ type Store struct {
 	checked bool        // the integrity check at open was finished
 	closed  bool
 
-	readMu sync.Mutex // guards read
-	read   *sql.DB
+	readMu            sync.Mutex // guards what follows
+	read              *sql.DB
+	questions, routes *groups // of the file that read has open
 }
 
 // Options of a [Store].
@@ -45,7 +46,7 @@ type Options struct {
 // same, and every Write tries to open the file again; only a [RefusedError]
 // will not pass.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	s := &Store{o: o, few: few}
+	s := &Store{o: o, walk: walked}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s, s.open(ctx)
@@ -98,6 +99,7 @@ func (s *Store) openReaders(immutable bool) error {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	s.read = db
+	s.questions, s.routes = newGroups("question", "type", "through"), newGroups("route", "proto", "dst")
 	return nil
 }
 
