@@ -50,12 +50,34 @@ type Policy struct {
 
 // Group is one entry of groups.
 type Group struct {
-	Devices []string `yaml:"devices" doc:"Names of its devices."`
+	Devices   []string `yaml:"devices" doc:"Names of its devices."`
+	Upstreams []string `yaml:"upstreams" doc:"Upstreams of its devices, in place of dns.upstreams; what they answer is remembered apart."`
 	Wishes
 }
 
 // DevicePolicy is one entry of devices.
-type DevicePolicy struct{ Wishes }
+type DevicePolicy struct {
+	Upstreams []string `yaml:"upstreams" doc:"Upstreams of the device, in place of dns.upstreams; what they answer is remembered apart."`
+	Wishes
+}
+
+// OwnUpstreams gives the upstreams of the devices that have their own: those of
+// the device, else of the first of its groups that names some.
+func (c *Config) OwnUpstreams() map[string][]string {
+	own := map[string][]string{}
+	for _, device := range c.Wishing() {
+		own[device] = c.Devices[device].Upstreams
+		for _, g := range c.GroupsOf(device) {
+			if len(own[device]) == 0 {
+				own[device] = c.Groups[g].Upstreams
+			}
+		}
+		if len(own[device]) == 0 {
+			delete(own, device)
+		}
+	}
+	return own
+}
 
 // WishesOf gives what holds for a device. Key by key its own entry counts, else
 // the first of its groups, in the order of their names, that has the key, else

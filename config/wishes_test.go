@@ -103,7 +103,7 @@ func TestWishesByHand(t *testing.T) {
 	for range 3000 {
 		c := &Config{Policy: Policy{Wishes: layer()}, Groups: map[string]Group{}, Devices: map[string]DevicePolicy{}}
 		if rnd.IntN(2) == 0 {
-			c.Devices["d"] = DevicePolicy{layer()}
+			c.Devices["d"] = DevicePolicy{Wishes: layer()}
 		}
 		order := []Wishes{c.Devices["d"].Wishes}
 		for i := range 4 {
@@ -194,4 +194,14 @@ func FuzzPauses(f *testing.F) {
 			t.Fatalf("not one calm line: %.200s", err)
 		}
 	})
+}
+
+func TestOwnUpstreams(t *testing.T) {
+	c, err := Parse("f", []byte("devices:\n  ana: {upstreams: [192.0.2.1]}\n  ben: {action: deny}\ngroups:\n  a: {devices: [ana, ben, cem], action: deny}\n  b: {devices: [ana, cem], upstreams: [192.0.2.2]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if own := c.OwnUpstreams(); len(own) != 2 || own["ana"][0] != "192.0.2.1" || own["cem"][0] != "192.0.2.2" {
+		t.Errorf("%v", own)
+	}
 }
