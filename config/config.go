@@ -36,12 +36,13 @@ type Tunnel struct {
 
 // DNS is the section dns.
 type DNS struct {
-	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked: https://NAME/PATH#ADDRESS,... (DoH; h3:// for HTTP/3), tls://NAME#ADDRESS,... (DoT), quic://NAME#ADDRESS,... (DoQ), udp://ADDRESS, tcp://ADDRESS or a stamp (sdns://). The addresses after # are where NAME is; without them another upstream is asked. A pin-sha256=BASE64 among them pins a key of the server."`
+	Upstreams    []string `yaml:"upstreams" doc:"Servers that are asked: https://NAME/PATH#ADDRESS,... (DoH; h3:// for HTTP/3), tls://NAME#ADDRESS,... (DoT), quic://NAME#ADDRESS,... (DoQ), udp://ADDRESS, tcp://ADDRESS or a stamp (sdns://); or recursive alone, which asks no server but those of the names themselves, from the root down. The addresses after # are where NAME is; without them another upstream is asked. A pin-sha256=BASE64 among them pins a key of the server."`
 	Strategy     string   `yaml:"strategy" doc:"Which upstream is asked: failover (the first that is well, in the order above), fastest (by what they took lately, and how often they failed), hedged (the same, and a second one when the first takes unusually long) or parallel (four at once; all of them see every question)."`
 	Bootstrap    []string `yaml:"bootstrap" doc:"Upstreams, with their addresses, that are asked for nothing but the addresses of the upstreams that have none; empty means those of upstreams that have one."`
 	CAFile       string   `yaml:"ca_file" doc:"Certificates that encrypted upstreams may be signed by (PEM); empty means the system's."`
 	DNSSEC       string   `yaml:"dnssec" doc:"Checking that answers are what the owners of their names signed: auto (check, unless the upstreams do not hand on what that needs; then say so), on (an answer that cannot be checked is an error) or off."`
 	TrustAnchors string   `yaml:"trust_anchors" doc:"File with the keys of the root that DNSSEC begins with (DS or DNSKEY records); empty means the ones IANA publishes."`
+	RootHints    string   `yaml:"root_hints" doc:"File with the servers of the root that recursive begins with (NS, A and AAAA records, as in named.root); empty means the ones IANA publishes. Private addresses in it mean that the whole tree is at home: then private servers are asked, and otherwise never."`
 	Unsigned     []string `yaml:"unsigned" doc:"Names, with all below them, that are taken as unsigned, such as one whose owner broke its signatures (RFC 7646)."`
 	Cache        int      `yaml:"cache" doc:"Answers kept in memory." min:"0" max:"10000000"`
 	KeepCache    bool     `yaml:"keep_cache" doc:"Keep the answers over a restart, in the file answers.cache beside this one; it holds names that were asked for, and no devices."`

@@ -97,11 +97,11 @@ func checkHome(h home.Home) checkReport {
 		func() error { _, err := s.Policy(); return err },
 		func() error { _, err := rootCAs(s); return err },
 		func() error {
-			mode, anchors, err := validation(s)
+			mode, anchors, hints, err := validation(s)
 			if err != nil {
 				return err
 			}
-			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap,
+			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootHints: hints,
 				Forward: s.Config.DNS.Forward, Validation: mode, Anchors: anchors})
 			return err
 		},

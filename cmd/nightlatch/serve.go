@@ -114,12 +114,12 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	g.names.Store(names)
-	validation, anchors, err := validation(s)
+	validation, anchors, hints, err := validation(s)
 	if err != nil {
 		return nil, err
 	}
 	g.resolver, err = resolver.New(resolver.Options{
-		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap, RootCAs: roots,
+		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap, RootHints: hints, RootCAs: roots,
 		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
 	})
@@ -221,21 +221,21 @@ func loadCA(s *home.Settings) (*sinkhole.CA, error) {
 	return ca, err
 }
 
-// validation gives what the config wants done about DNSSEC, and the trust
-// anchors; empty ones mean IANA's.
-func validation(s *home.Settings) (resolver.Validation, string, error) {
-	mode := map[string]resolver.Validation{"auto": resolver.ValidateWhenOffered, "on": resolver.ValidateAlways}[s.Config.DNS.DNSSEC]
-	if s.Config.DNS.TrustAnchors == "" {
-		return mode, "", nil
+// validation gives what the config wants done about DNSSEC, and what the root
+// is: the trust anchors and the hints; empty ones mean IANA's.
+func validation(s *home.Settings) (mode resolver.Validation, anchors, hints string, err error) {
+	mode = map[string]resolver.Validation{"auto": resolver.ValidateWhenOffered, "on": resolver.ValidateAlways}[s.Config.DNS.DNSSEC]
+	if hints, err = home.RootHints(s.Home.Dir, s.Config); err != nil || s.Config.DNS.TrustAnchors == "" {
+		return mode, "", hints, err
 	}
 	text, err := os.ReadFile(config.Resolve(s.Home.Dir, s.Config.DNS.TrustAnchors))
 	if err != nil {
-		return mode, "", fmt.Errorf("dns.trust_anchors: %w", err)
+		return mode, "", "", fmt.Errorf("dns.trust_anchors: %w", err)
 	}
 	if len(strings.TrimSpace(string(text))) == 0 {
-		return mode, "", fmt.Errorf("dns.trust_anchors: %s is empty; want DS or DNSKEY records of the root", s.Config.DNS.TrustAnchors)
+		return mode, "", "", fmt.Errorf("dns.trust_anchors: %s is empty; want DS or DNSKEY records of the root", s.Config.DNS.TrustAnchors)
 	}
-	return mode, string(text), nil
+	return mode, string(text), hints, nil
 }
 
 // rootCAs gives the certificates that encrypted upstreams are checked

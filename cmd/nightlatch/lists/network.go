@@ -47,8 +47,12 @@ func (g Gateway) network(ctx context.Context, h home.Home, cfg *config.Config) (
 	if err != nil {
 		return n, nil, err
 	}
+	hints, err := home.RootHints(h.Dir, cfg)
+	if err != nil {
+		return n, nil, err
+	}
 	r, err := resolver.New(resolver.Options{
-		Policy: new(policy.Current), Upstreams: cfg.DNS.Upstreams, Bootstrap: cfg.DNS.Bootstrap, RootCAs: roots, // no policy: lookups of the gateway itself ask none
+		Policy: new(policy.Current), Upstreams: cfg.DNS.Upstreams, Bootstrap: cfg.DNS.Bootstrap, RootHints: hints, RootCAs: roots, // no policy: lookups of the gateway itself ask none
 		UpstreamLimit: 10 * time.Second, // a person waits, not a phone
 	})
 	if err != nil {

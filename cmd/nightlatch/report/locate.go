@@ -4,15 +4,13 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net/netip"
 	"sync"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"nightlatch/cmd/nightlatch/home"
 	"nightlatch/dashboard/report"
-	"nightlatch/resolver/upstream"
+	"nightlatch/policy"
+	"nightlatch/resolver"
 )
 
 // Bounds of asking where servers are.
@@ -32,13 +30,19 @@ func locate(ctx context.Context, s *home.Settings, roots Roots, b *report.Builde
 	if err != nil {
 		return err
 	}
-	group, err := upstream.New(upstream.Options{Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootCAs: pool})
+	hints, err := home.RootHints(s.Home.Dir, s.Config)
+	if err != nil {
+		return err
+	}
+	r, err := resolver.New(resolver.Options{Policy: new(policy.Current), // none is asked: the names are stopped, and wanted all the same
+		Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootHints: hints, RootCAs: pool})
 	if err != nil {
 		return fmt.Errorf("dns.upstreams: %w", err)
 	}
-	defer group.Close()
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
-	defer cancel()
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = r.Run(ctx) }() // it only waits, and never fails
+	defer func() { cancel(); <-ended }()
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	places := make(chan struct{}, askedAtOne)
@@ -46,40 +50,12 @@ func locate(ctx context.Context, s *home.Settings, roots Roots, b *report.Builde
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			for _, qtype := range []dnsmessage.Type{dnsmessage.TypeA, dnsmessage.TypeAAAA} {
-				addrs := ask(ctx, group, name, qtype)
-				mu.Lock()
-				b.Located(name, addrs)
-				mu.Unlock()
-			}
+			addrs, _ := r.LookupHost(ctx, name) // without an address there is no place
+			mu.Lock()
+			b.Located(name, addrs)
+			mu.Unlock()
 		})
 	}
 	wg.Wait()
 	return nil
-}
-
-// ask gives the addresses in one answer.
-func ask(ctx context.Context, group *upstream.Group, name string, qtype dnsmessage.Type) []netip.Addr {
-	reply, err := group.Exchange(ctx, upstream.Question{Name: name + ".", Type: uint16(qtype)})
-	if err != nil || reply.Msg == nil {
-		return nil
-	}
-	wire, err := reply.Msg.Pack()
-	if err != nil {
-		return nil
-	}
-	var m dnsmessage.Message
-	if m.Unpack(wire) != nil {
-		return nil
-	}
-	var out []netip.Addr
-	for _, rr := range m.Answers {
-		switch a := rr.Body.(type) {
-		case *dnsmessage.AResource:
-			out = append(out, netip.AddrFrom4(a.A))
-		case *dnsmessage.AAAAResource:
-			out = append(out, netip.AddrFrom16(a.AAAA))
-		}
-	}
-	return out
 }
