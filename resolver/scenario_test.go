@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,10 +36,11 @@ func TestScenarios(t *testing.T) {
 			}
 			synctest.Test(t, func(t *testing.T) {
 				s := newStage(t, file)
-				ctx, cancel := context.WithCancel(t.Context())
-				s.ctx = ctx
-				defer s.running.Wait()
-				defer cancel()
+				s.ctx = t.Context()
+				if strings.Contains(string(text), "\nrestart") {
+					s.keep = filepath.Join(t.TempDir(), "cache")
+				}
+				defer func() { s.stop() }()
 				s.play(string(text))
 			})
 		})
@@ -63,12 +63,13 @@ type stage struct {
 	count  func(name string, kind uint16) int // how often the world was asked
 	last   *dns.Msg
 
-	ctx     context.Context // of the running resolver
-	running sync.WaitGroup
+	ctx  context.Context
+	stop func() // ends the running resolver
+	keep string // the file in which it keeps answers, for scenarios with a restart
 }
 
 func newStage(t *testing.T, file string) *stage {
-	return &stage{t: t, file: file, world: newWorld(), diary: &diary{}, texts: map[string]string{}}
+	return &stage{t: t, file: file, world: newWorld(), diary: &diary{}, texts: map[string]string{}, stop: func() {}}
 }
 
 func (s *stage) play(text string) {
@@ -95,6 +96,9 @@ func (s *stage) play(text string) {
 }
 
 func (s *stage) do(f, body []string) error {
+	if len(f) > 0 && f[0] == "restart" {
+		return s.restart(f[1:])
+	}
 	if len(f) < 2 {
 		return fmt.Errorf("a word is missing")
 	}
@@ -119,7 +123,7 @@ func (s *stage) do(f, body []string) error {
 	case "ask":
 		return s.ask(f[1:], body)
 	default:
-		return fmt.Errorf("the words are list, world, zone, home, wait and ask")
+		return fmt.Errorf("the words are list, world, zone, home, wait, restart and ask")
 	}
 	return nil
 }
@@ -166,6 +170,42 @@ func (s *stage) zone(f, body []string) error {
 	return nil
 }
 
+// restart ends the resolver and starts it anew, with what it keeps in a file;
+// "damaged" is what becomes of that meanwhile.
+func (s *stage) restart(f []string) error {
+	if s.r == nil {
+		return fmt.Errorf("nothing was asked yet")
+	}
+	s.stop()
+	if len(f) > 0 && f[0] == "damaged" {
+		b, err := os.ReadFile(s.keep)
+		if err != nil {
+			return err
+		}
+		b[len(b)/2] ^= 1
+		if err := os.WriteFile(s.keep, b, 0o600); err != nil {
+			return err
+		}
+	}
+	group, judge, parts := s.r.group, s.r.judge, s.r.parts
+	r, err := New(s.r.opt)
+	if err != nil {
+		return err
+	}
+	s.r, r.group, r.judge, r.parts = r, group, judge, parts
+	s.run()
+	return nil
+}
+
+// run runs the resolver; stop ends it.
+func (s *stage) run() {
+	ctx, cancel := context.WithCancel(s.ctx)
+	done := make(chan struct{})
+	go func() { _ = s.r.Run(ctx); close(done) }()
+	s.stop = func() { cancel(); <-done }
+	synctest.Wait()
+}
+
 // build makes the resolver, when the first question comes.
 func (s *stage) build() error {
 	var internet *signedWorld
@@ -177,7 +217,7 @@ func (s *stage) build() error {
 		internet = &signedWorld{world: w}
 	}
 	s.r = build(s.t, lists(s.t, s.texts), s.world, s.diary, func(o *Options) {
-		o.Names = &s.names
+		o.Names, o.CacheFile = &s.names, s.keep
 		if internet != nil {
 			o.Validation, o.Anchors = ValidateAlways, internet.world.Anchor().String()
 		}
@@ -194,8 +234,7 @@ func (s *stage) build() error {
 	for _, zone := range s.zones {
 		s.r.parts = append(s.r.parts, forward{zone, s.world})
 	}
-	s.running.Go(func() { _ = s.r.Run(s.ctx) })
-	synctest.Wait()
+	s.run()
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -114,6 +115,28 @@ func TestFileTime(t *testing.T) {
 	if n := len(c.Marshal("", then.Add(2*time.Hour))); n != fileHead+sha256.Size {
 		t.Errorf("%d octets of what is over", n)
 	}
+}
+
+// TestFileUnderLoad: writing down what is known is safe while it changes, and
+// what is written can be read.
+func TestFileUnderLoad(t *testing.T) {
+	c, a := New(500, 1<<20, time.Hour), read(t, message(t, 0, "www.example.com. 60 IN A 192.0.2.1"), then)
+	var wg sync.WaitGroup
+	for g := range 2 {
+		wg.Go(func() {
+			for i := range 3000 {
+				k := Key{Name: fmt.Sprintf("\x06n%05d\x00", i%700), Type: uint16(1 + g)}
+				c.Put(k, a)
+				c.Get(k, then)
+			}
+		})
+	}
+	for range 10 {
+		if _, err := New(500, 1<<20, time.Hour).Unmarshal(c.Marshal("", then), "", then); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
 }
 
 // TestFileYields: what is newer stays, and a small cache takes what it can hold.
