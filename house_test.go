@@ -55,7 +55,7 @@ var doors = map[string][]string{
 	"golang.org/x/net/ipv6":                {"tunnel"},
 	"golang.org/x/net/http2":               {"resolver"},
 	"golang.org/x/net/publicsuffix":        {"cmd/nightlatch"}, // names as wide as co.uk
-	"golang.org/x/sys":                     {"tunnel", "resolver"},
+	"golang.org/x/sys":                     {"tunnel", "resolver", "bench"},
 	"github.com/spf13/cobra":               {"cmd/nightlatch"},
 	"github.com/spf13/pflag":               {"cmd/nightlatch"},
 	"github.com/oschwald/maxminddb-golang": {"dashboard"}, // countries and networks of a report
