@@ -55,13 +55,14 @@ func TestObserve(t *testing.T) {
 	}()
 	var g gathered
 	flows := make(chan policy.Flow, 1)
-	r := newRig(t, 1, func(o *Options) {
+	r := newTunedRig(t, 1, func(o *Options) {
 		o.Handlers.Observe = func(_ context.Context, f policy.Flow) io.WriteCloser { flows <- f; return &g }
 		o.Handlers.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 		}
+	}, func(n *Tunnel) {
+		n.decide = func(policy.Flow, time.Time) policy.Verdict { return policy.Verdict{Action: policy.Observe} }
 	})
-	r.decide = func(policy.Flow, time.Time) policy.Verdict { return policy.Verdict{Action: policy.Observe} }
 	c, err := r.connect(t, 0).DialContext(within(t, patience), "tcp", site4+":80")
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,6 @@ func TestPolicy(t *testing.T) {
 	var current policy.Current
 	current.Store(strict(policy.Rules{}))
 	r := newRig(t, 1, func(o *Options) { o.Policy = &current })
-	r.decide = r.policyVerdict
 	p := r.connect(t, 0)
 	for _, port := range []string{"853", "25", "445"} {
 		if _, err := p.DialContext(within(t, patience), "tcp", site4+":"+port); err == nil || !strings.Contains(err.Error(), "refused") {

@@ -48,7 +48,6 @@ func TestRejudge(t *testing.T) {
 	var current policy.Current
 	current.Store(strict(t, policy.Rules{}))
 	r := newRig(t, 1, func(o *Options) { o.Policy = &current })
-	r.decide = r.policyVerdict
 	p := r.connect(t, 0)
 	ends, stays := openTo(t, p, "203.0.113.66:80"), open(t, p)
 	udpEnds, udpStays := echoTo(t, p, "203.0.113.66:4500"), echoTo(t, p, site4+":4500")
@@ -85,14 +84,15 @@ func TestRejudge(t *testing.T) {
 func TestRejudgeHour(t *testing.T) {
 	var current policy.Current
 	current.Store(strict(t, policy.Rules{}))
-	r := newRig(t, 1, func(o *Options) { o.Policy = &current })
 	var bedtime atomic.Bool
-	r.decide = func(f policy.Flow, now time.Time) policy.Verdict {
-		if bedtime.Load() {
-			return policy.Verdict{Action: policy.Deny, Reason: "schedule bedtime"}
+	r := newTunedRig(t, 1, func(o *Options) { o.Policy = &current }, func(n *Tunnel) {
+		n.decide = func(f policy.Flow, now time.Time) policy.Verdict {
+			if bedtime.Load() {
+				return policy.Verdict{Action: policy.Deny, Reason: "schedule bedtime"}
+			}
+			return policy.Verdict{}
 		}
-		return policy.Verdict{}
-	}
+	})
 	p := r.connect(t, 0)
 	s, u := open(t, p), echoTo(t, p, site4+":4500")
 	bedtime.Store(true)
@@ -114,7 +114,6 @@ func TestRejudgeDial(t *testing.T) {
 	var current policy.Current
 	current.Store(strict(t, policy.Rules{}))
 	r := newRig(t, 1, func(o *Options) { o.Policy = &current })
-	r.decide = r.policyVerdict
 	p := r.connect(t, 0)
 	failed := make(chan error, 1)
 	go func() {

@@ -252,6 +252,14 @@ func (r *rig) peer(i int) Peer {
 // newRig starts a gateway for n phones; change may be nil.
 func newRig(t testing.TB, n int, change func(*Options)) *rig {
 	t.Helper()
+	return newTunedRig(t, n, change, nil)
+}
+
+// newTunedRig is newRig where tune changes the tunnel before it runs: without a
+// policy there is [testPolicy], refusals are not slowed, and beginnings of
+// connections are held for long, as the machine may be busy.
+func newTunedRig(t testing.TB, n int, change func(*Options), tune func(*Tunnel)) *rig {
+	t.Helper()
 	r := &rig{net: newInternet(t), rec: &recorder{}, gw: newKeys(t)}
 	opts := Options{
 		PrivateKey: r.gw.private,
@@ -283,7 +291,13 @@ func newRig(t testing.TB, n int, change func(*Options)) *rig {
 	for i := range n {
 		r.conf = append(r.conf, r.confOf(i))
 	}
-	r.decide, r.pauseStep, r.hold = testPolicy, 0, 50*time.Millisecond
+	r.pauseStep, r.hold = 0, patience
+	if opts.Policy == nil {
+		r.decide = testPolicy
+	}
+	if tune != nil {
+		tune(r.Tunnel)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()

@@ -99,7 +99,6 @@ func saying(t *testing.T, rules policy.Rules, stops ...string) (*rig, *keeper) {
 	var current policy.Current
 	current.Store(strict(t, rules, stops...))
 	r := newRig(t, 1, func(o *Options) { o.Policy, o.Handlers.Dial = &current, k.dial })
-	r.decide = r.policyVerdict
 	return r, k
 }
 
@@ -202,11 +201,11 @@ func TestSaysNothing(t *testing.T) {
 			go io.Copy(c, c)
 		}
 	}()
-	r := newRig(t, 1, func(o *Options) {
+	r := newTunedRig(t, 1, func(o *Options) {
 		o.Handlers.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, l.Addr().String())
 		}
-	})
+	}, func(n *Tunnel) { n.hold = 50 * time.Millisecond })
 	c, err := r.connect(t, 0).DialContext(within(t, patience), "tcp", site4+":587")
 	if err != nil {
 		t.Fatal(err)
@@ -313,8 +312,7 @@ func TestSaysLost(t *testing.T) {
 
 // TestSlowed: the first refusals are quick, then each one waits.
 func TestSlowed(t *testing.T) {
-	r := newRig(t, 1, nil)
-	r.pauseStep = time.Millisecond
+	r := newTunedRig(t, 1, nil, func(n *Tunnel) { n.pauseStep = time.Millisecond })
 	p := r.connect(t, 0)
 	for range 8 {
 		if _, err := p.DialContext(within(t, patience), "tcp", "192.168.1.1:80"); err == nil || !strings.Contains(err.Error(), "refused") {
@@ -324,7 +322,6 @@ func TestSlowed(t *testing.T) {
 	if s := r.Stats(); s.Slowed != 3 || s.Refused != 8 {
 		t.Errorf("%+v", s)
 	}
-	r.pauseStep = 0
 }
 
 // TestStrictPrivateDNS: a phone that insists on a provider is noticed, once; one
@@ -364,7 +361,6 @@ func TestReachLAN(t *testing.T) {
 	var current policy.Current
 	current.Store(pol)
 	r := newRig(t, 2, func(o *Options) { o.Policy, o.Handlers.Dial = &current, k.dial })
-	r.decide = r.policyVerdict
 	phones := []interface {
 		DialContext(context.Context, string, string) (net.Conn, error)
 	}{r.connect(t, 0), r.connect(t, 1)}

@@ -30,8 +30,8 @@ type Options struct {
 	Up, Down *atomic.Int64 // payload bytes from and to the device
 
 	// First, unless nil, is shown what the device sends until it wants no more,
-	// which must not take long: meanwhile nothing reaches the other end, though
-	// only for Hold after the first byte. An error ends the connection with a RST.
+	// which must not take many bytes: meanwhile they are kept back, though no byte
+	// for longer than Hold. An error ends the connection with a RST.
 	First func(b []byte) (more bool, err error)
 	Hold  time.Duration
 
@@ -100,7 +100,7 @@ func (o *Options) begin(dst io.Writer, src *phoneSource) (tap io.Writer, err err
 		}
 		return o.write(dst, b, o.Up, tap)
 	}
-	for more, holding := o.First != nil, true; more; {
+	for more := o.First != nil; more; {
 		if src.patience = 0; len(held) > 0 {
 			src.patience = max(o.Hold-time.Since(since), time.Millisecond)
 		}
@@ -110,7 +110,7 @@ func (o *Options) begin(dst io.Writer, src *phoneSource) (tap io.Writer, err err
 			if err := pass(held); err != nil {
 				return tap, err
 			}
-			held, holding = nil, false
+			held = nil
 			continue
 		case err != nil:
 			more = false
@@ -122,7 +122,7 @@ func (o *Options) begin(dst io.Writer, src *phoneSource) (tap io.Writer, err err
 		more, err = o.First((*buf)[:n])
 		switch {
 		case err != nil:
-		case more && holding:
+		case more:
 			held = append(held, (*buf)[:n]...)
 		default:
 			if len(held) > 0 {
