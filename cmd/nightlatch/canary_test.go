@@ -87,6 +87,7 @@ func showCanary(h *house) (r canaryResult) {
 // as a hash, and as a label of a name; all of it is found, and the journal does
 // not hold the token.
 func TestLeakingBrowser(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	c := plant(h, p)
@@ -151,6 +152,7 @@ func TestLeakingBrowser(t *testing.T) {
 // TestCleanBrowser: a browser that opens the page, and tells its vendor other
 // things, is not accused of anything.
 func TestCleanBrowser(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	plant(h, p)
@@ -165,6 +167,7 @@ func TestCleanBrowser(t *testing.T) {
 
 // TestCanaryWaits: the command itself waits for what comes back and ends with 1.
 func TestCanaryWaits(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	control, err := listenControl(home.Home{Dir: h.dir})

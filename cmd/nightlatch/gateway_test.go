@@ -287,6 +287,7 @@ func checkStored(t *testing.T, h *house) {
 
 // TestLiveEdit: the owner edits a list while a phone is connected.
 func TestLiveEdit(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	if h.blocked(p, site) {
@@ -332,6 +333,7 @@ func TestLiveEdit(t *testing.T) {
 // TestEditsUnderLoad: lists are edited while queries come in at 5,000 a second;
 // none is lost, and the last edit is in force.
 func TestEditsUnderLoad(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	const rate, edits = 5000, 5
 	device := policy.Device{Name: "phone"}
@@ -381,6 +383,7 @@ func TestEditsUnderLoad(t *testing.T) {
 
 // TestEditOfIncluded: a file that a list includes is watched like the list.
 func TestEditOfIncluded(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t, func(dir string) {
 		if err := os.Mkdir(filepath.Join(dir, "blocklists", "parts"), 0o700); err != nil {
 			t.Fatal(err)
@@ -412,6 +415,7 @@ func TestEditOfIncluded(t *testing.T) {
 // is looked at when they are opened or in one that is not, are told and made
 // anew, and what they stop stays stopped.
 func TestDamagedLists(t *testing.T) {
+	t.Parallel() // it mostly waits
 	for _, late := range []bool{false, true} {
 		t.Run(fmt.Sprintf("late=%v", late), func(t *testing.T) {
 			var path string
@@ -467,6 +471,7 @@ func damage(t *testing.T, path string, late bool) {
 // TestBrokenConfigKeepsRunning: an edit that breaks nightlatch.yaml changes
 // nothing, and is told with its place.
 func TestBrokenConfigKeepsRunning(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	good, err := os.ReadFile(filepath.Join(h.dir, "nightlatch.yaml"))
@@ -493,6 +498,7 @@ func TestBrokenConfigKeepsRunning(t *testing.T) {
 // TestPendingSectionsWait: a section that takes effect at the next start leaves
 // the running gateway alone until then.
 func TestPendingSectionsWait(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	file, err := os.ReadFile(filepath.Join(h.dir, "nightlatch.yaml"))
@@ -587,6 +593,7 @@ func TestEndsSoon(t *testing.T) {
 // TestHomeNames: a device is found by its name, and an edit of the owner's names
 // takes effect while the gateway runs.
 func TestHomeNames(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	ask := func(name string) string {

@@ -210,6 +210,7 @@ func TestObserved(t *testing.T) {
 // TestDecodeHint: what a rule of the owner's list says of a payload reaches the
 // decoder, and an edit of it while the gateway runs, too.
 func TestDecodeHint(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHouse(t)
 	p := h.connect("phone")
 	h.write("blocklists/mine.yaml", "name: mine\nrules:\n  - domain: hinted.example\n    action: sink\n    decode: {param: blob, encodings: [hex, base64]}\n")
