@@ -37,7 +37,9 @@ var ErrNoRouter = errors.New("no router answers to PCP, NAT-PMP or UPnP; switch 
 // refused is a router that answers, and says no.
 type refused struct{ protocol, why string }
 
-func (r *refused) Error() string { return fmt.Sprintf("the router refuses (%s): %s", r.protocol, r.why) }
+func (r *refused) Error() string {
+	return fmt.Sprintf("the router refuses (%s): %s", r.protocol, r.why)
+}
 
 // Refused tells whether a router answered and said no, so that asking again at
 // once is of no use.
