@@ -14,6 +14,8 @@ import (
 	"github.com/miekg/dns"
 
 	"nightlatch/resolver/dnssec/signed"
+	"nightlatch/resolver/recursor"
+	"nightlatch/resolver/upstream"
 )
 
 // signedTree is a signed internet as its own servers tell it: one server a
@@ -174,6 +176,41 @@ func TestRecursionValidated(t *testing.T) {
 			t.Errorf("%d queries for a name of a zone that is known", s.asked-asked)
 		}
 		t.Logf("%d queries over all", s.asked)
+	})
+}
+
+// counting is a recursor behind which each question is seen with its means.
+type counting struct {
+	asker
+	t     *testing.T
+	asked int
+}
+
+func (c *counting) Exchange(ctx context.Context, q upstream.Question) (upstream.Reply, error) {
+	c.asked++
+	if recursor.Share(ctx) != ctx {
+		c.t.Errorf("%s %s is asked with means of its own", q.Name, dns.Type(q.Type))
+	}
+	return c.asker.Exchange(ctx, q)
+}
+
+// TestOneBudgetForAll: aliases and the links of the chain of trust are paid for
+// by the question that led to them.
+func TestOneBudgetForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSignedTree(t, signed.Zone{Name: ".", Alg: dns.ED25519}, signed.Zone{Name: "a.", Alg: dns.ED25519, Records: "x IN CNAME x.b."},
+			signed.Zone{Name: "b.", Alg: dns.ED25519, Records: "x IN A 203.0.113.1"})
+		r, err := New(Options{Policy: standard(t), Upstreams: []string{"recursive"}, RootHints: ". NS ns.\nns. A 192.0.2.1\n",
+			Dial: s.dial, Validation: ValidateAlways, Anchors: s.world.Anchor().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &counting{asker: r.group, t: t}
+		r.group = c
+		m := exchange(t, r, "udp", question(t, "x.a", dns.TypeA, 1232, func(m *dns.Msg) { m.AuthenticatedData = true }))
+		if len(m.Answer) != 2 || !m.AuthenticatedData || c.asked < 7 { // two names; keys of three zones, DS of two
+			t.Errorf("%d questions: %v", c.asked, m)
+		}
 	})
 }
 

@@ -447,6 +447,45 @@ server 2001:db8::10 `+way+`
 	}
 }
 
+// TestOnlySix: where IPv4 leads nowhere, servers are looked up by IPv6.
+func TestOnlySix(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newInternet(t, `
+zone . on 198.41.0.4 2001:db8::4
+  @ SOA a. h. 1 3600 600 86400 300
+  @ NS 2001-db8--4.root.
+  2001-db8--4.root. AAAA 2001:db8::4
+  com. 3600 NS ns.com.
+  ns.com. A 192.0.2.10
+  ns.com. AAAA 2001:db8::10
+zone com. on 192.0.2.10 2001:db8::10
+  @ SOA ns h. 1 3600 600 86400 300
+  a NS ns.b
+  a NS other.b
+  b NS nsb
+  nsb A 192.0.2.20
+  nsb AAAA 2001:db8::20
+zone b.com. on 192.0.2.20 2001:db8::20
+  @ SOA ns h. 1 3600 600 86400 300
+  ns A 192.0.2.30
+  ns AAAA 2001:db8::30
+zone a.com. on 192.0.2.30 2001:db8::30
+  @ SOA ns h. 1 3600 600 86400 300
+  www A 203.0.113.30
+server 198.41.0.4 unreachable
+server 192.0.2.10 unreachable
+server 192.0.2.20 unreachable
+server 192.0.2.30 unreachable
+`)
+		r := n.recursor(nil)
+		begin := time.Now()
+		m, err := ask(t.Context(), r, "www.a.com", dns.TypeA)
+		if err != nil || len(m.Answer) != 1 || time.Since(begin) > time.Second {
+			t.Errorf("%v %v after %v", m, err, time.Since(begin))
+		}
+	})
+}
+
 // TestHints: IANA's, the owner's, and what cannot be meant.
 func TestHints(t *testing.T) {
 	d, err := parseHints("")

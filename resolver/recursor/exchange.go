@@ -157,7 +157,7 @@ func (w *work) attempt(ctx context.Context, k step, a netip.Addr, wait time.Dura
 	w.r.answered(now)
 	f, err := read(k, msg, w.r.opt.Refuse)
 	var bad *fault
-	if errors.As(err, &bad) && bad.lame {
+	if errors.As(err, &bad) && bad.lame && !k.part { // some refuse names they have no records of
 		w.r.servers.change(p, func(s *server) { s.lame = now.Add(lameTime) })
 	}
 	return trial{a, f, err}

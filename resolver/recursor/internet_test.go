@@ -254,7 +254,7 @@ func (n *internet) reply(s *authority, network string, q *dns.Msg) [][]byte {
 		m = new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
 	case s.ways["refused"]:
 		m = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
-	case s.ways["refuse-short"] && q.Question[0].Qtype == dns.TypeA && len(dns.SplitDomainName(q.Question[0].Name)) < 3:
+	case s.ways["refuse-short"] && q.Question[0].Qtype == dns.TypeA && len(dns.SplitDomainName(q.Question[0].Name)) < 4:
 		m = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
 	case s.ways["resolver"]:
 		m.Authoritative, m.RecursionAvailable = false, true

@@ -15,7 +15,8 @@ type step struct {
 	zone  string // whose servers are asked; all they say about other names is dropped
 	name  string // below the zone
 	qtype uint16
-	round int // which set of the zone's servers is asked
+	part  bool // the name is the beginning of one that was asked for
+	round int  // which set of the zone's servers is asked
 }
 
 // kind is what a reply comes to.
@@ -36,6 +37,13 @@ type finding struct {
 	child  *delegation // of a referral
 	own    []host      // servers that the zone itself names
 	life   time.Duration
+}
+
+// aliased tells whether the answer is an alias.
+func (f finding) aliased(k step) bool {
+	return f.kind == positive && slices.ContainsFunc(f.msg.Answer, func(rr dns.RR) bool {
+		return speaks(rr, k) && rr.Header().Rrtype != k.qtype
+	})
 }
 
 // fault is a reply that helps nobody; another server may do better.

@@ -54,8 +54,7 @@ func (w *work) resolve(name string, qtype uint16) (*dns.Msg, error) {
 	for range maxSteps {
 		n := longer(have, all, asked)
 		k := step{zone: z.name, name: suffix(name, n), qtype: dns.TypeA} // RFC 9156 §2.1 hides the type as well
-		part := n < all
-		if !part {
+		if k.part = n < all; !k.part {
 			k.qtype = qtype
 		}
 		asked++
@@ -65,7 +64,7 @@ func (w *work) resolve(name string, qtype uint16) (*dns.Msg, error) {
 			return nil, w.ctx.Err()
 		case errors.Is(err, errBudget), errors.Is(err, upstream.ErrUnreachable):
 			return nil, err
-		case err != nil && part && said(err):
+		case err != nil && k.part && said(err):
 			asked = minimiseCount // some servers know no names but their own: they are told the whole of it
 		case err != nil && !again && z.name != "." && begin.Sub(z.stored) > time.Minute:
 			// The zone may have moved: its parent knows.
@@ -78,9 +77,9 @@ func (w *work) resolve(name string, qtype uint16) (*dns.Msg, error) {
 			z = f.child
 			w.r.zones.put(z, time.Now())
 			have = dns.CountLabel(z.name)
-		case part && f.kind == nxdomain && !f.signed:
-			asked = minimiseCount // not every server knows RFC 8020
-		case !part, f.kind == nxdomain: // a proof that nothing is here proves that nothing is below (RFC 8020 §2)
+		case k.part && f.kind == nxdomain && !f.signed, k.part && f.aliased(k):
+			asked = minimiseCount // not every server knows RFC 8020; and below an alias no zone begins
+		case !k.part, f.kind == nxdomain: // a proof that nothing is here proves that nothing is below (RFC 8020 §2)
 			return f.msg.Copy(), nil // others may have taken part in the step
 		default:
 			have = n
@@ -124,7 +123,9 @@ func (w *work) ask(z *delegation, k step) (finding, error) {
 			if w.ctx.Err() != nil || errors.Is(err, errBudget) {
 				return finding{}, err
 			}
-			k.round++
+			if k.round++; k.round == 1 && errors.Is(err, upstream.ErrUnreachable) {
+				_, open = w.known(z) // the other family's addresses may be of use
+			}
 		}
 		for addrs = nil; len(addrs) == 0; open = open[1:] {
 			if len(open) == 0 {
@@ -146,14 +147,17 @@ func (w *work) ask(z *delegation, k step) (finding, error) {
 // servers that are left for later.
 func (w *work) known(z *delegation) (addrs []netip.Addr, open []host) {
 	now := time.Now()
+	four, six := w.r.servers.works(now)
 	var spare []host
 	for _, i := range rand.Perm(len(z.hosts)) {
 		h := z.hosts[i]
 		if len(h.addrs) == 0 {
-			var seen bool
-			h.addrs, seen = w.r.zones.host(h.name, now)
-			if seen && len(h.addrs) == 0 || !seen && dns.IsSubDomain(z.name, h.name) && z.name != "." {
+			a, seen := w.r.zones.host(h.name, now)
+			if seen && len(a.addrs) == 0 || !seen && dns.IsSubDomain(z.name, h.name) && z.name != "." {
 				continue // it has none, or only it could tell
+			}
+			if !a.half || a.reaches(four, six) {
+				h.addrs = a.addrs
 			}
 		}
 		switch {
@@ -183,18 +187,20 @@ func (w *work) adopt(z *delegation, f finding) {
 // already waits for nobody (TsuNAME).
 func (w *work) fetch(name string) []netip.Addr {
 	now := time.Now()
-	if addrs, known := w.r.zones.host(name, now); known {
-		return addrs
+	four, six := w.r.servers.works(now)
+	old, known := w.r.zones.host(name, now)
+	if known && (!old.half || old.reaches(four, six)) {
+		return old.addrs
 	}
 	if slices.Contains(w.wanted, name) || len(w.wanted) >= maxDepth || w.budget.fetches.Add(1) > maxFetches {
 		return nil
 	}
 	sub := *w
 	sub.wanted = append(slices.Clone(w.wanted), name)
-	found, sure := address{expires: now.Add(badLife)}, len(sub.wanted) == 1
-	four, six := w.r.servers.works(now)
+	found, sure := address{addrs: old.addrs, expires: now.Add(badLife)}, len(sub.wanted) == 1
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		if qtype == dns.TypeA && !four || qtype == dns.TypeAAAA && !six {
+			found.half = !known
 			continue
 		}
 		msg, err := sub.resolve(name, qtype)
@@ -204,8 +210,9 @@ func (w *work) fetch(name string) []netip.Addr {
 		if err != nil {
 			continue
 		}
-		if found.addrs = addresses(name, msg.Answer, w.r.opt.Refuse); len(found.addrs) > 0 {
-			found.expires, sure = now.Add(lifeOf(msg.Answer)), true
+		if more := addresses(name, msg.Answer, w.r.opt.Refuse); len(more) > 0 {
+			found.addrs, found.expires, sure = slices.Concat(found.addrs, more), now.Add(lifeOf(msg.Answer)), true
+			found.half = found.half || !known && qtype == dns.TypeA
 			break
 		}
 		if msg.Rcode == dns.RcodeNameError {

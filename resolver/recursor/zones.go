@@ -150,7 +150,13 @@ const insideLife = 5 * time.Minute
 // address is what was found out about the name of a server.
 type address struct {
 	addrs   []netip.Addr // none: it has none that can be asked
+	half    bool         // those of one family; the other was not looked up
 	expires time.Time
+}
+
+// reaches tells whether there is hope for any of the addresses.
+func (a address) reaches(four, six bool) bool {
+	return slices.ContainsFunc(a.addrs, func(a netip.Addr) bool { return a.Is4() && four || a.Is6() && six })
 }
 
 func newZones() *zones {
@@ -230,11 +236,14 @@ func (z *zones) shrink(now time.Time) {
 }
 
 // host gives what is known about a server's name.
-func (z *zones) host(name string, now time.Time) (addrs []netip.Addr, known bool) {
+func (z *zones) host(name string, now time.Time) (a address, known bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	a, ok := z.hosts[name]
-	return a.addrs, ok && now.Before(a.expires)
+	if !ok || !now.Before(a.expires) {
+		return address{}, false
+	}
+	return a, true
 }
 
 func (z *zones) putHost(name string, a address, now time.Time) {
