@@ -101,6 +101,7 @@ func (o *Options) settings() string {
 	}
 	write(string(rune('0'+o.Validation)), o.Anchors)
 	write(o.Unsigned...)
+	write(o.Upstreams...) // an owner who changes them may want other answers
 	for _, zone := range slices.Sorted(maps.Keys(o.Forward)) {
 		write(append([]string{zone}, o.Forward[zone]...)...)
 	}

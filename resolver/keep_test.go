@@ -94,6 +94,7 @@ func TestKeptNoMore(t *testing.T) {
 		}
 		stop()
 		for name, edit := range map[string]func(*Options){
+			"upstreams":  func(o *Options) { o.Upstreams = []string{"udp://192.0.2.54"} },
 			"validation": func(o *Options) { o.Validation = ValidateWhenOffered },
 			"forwarding": func(o *Options) { o.Forward = map[string][]string{"example.com": {"udp://192.0.2.53"}} },
 		} {
