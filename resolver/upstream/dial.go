@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"nightlatch/resolver/upstream/spec"
@@ -84,23 +85,55 @@ func dialAny(ctx context.Context, dial DialFunc, addrs []netip.AddrPort) (net.Co
 
 func closeConn(c net.Conn) { c.Close() }
 
-// dialTLS opens a TCP connection and makes the handshake on it.
-func dialTLS(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, cfg *tls.Config) (net.Conn, error) {
-	return race(ctx, addrs, func(ctx context.Context, addr string) (net.Conn, error) {
-		raw, err := dial(ctx, "tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		c := tls.Client(raw, cfg)
-		if err := c.HandshakeContext(ctx); err != nil {
-			raw.Close()
-			return nil, fmt.Errorf("tls: %w", err)
-		}
-		return c, nil
-	}, closeConn)
+// hello is how the handshake with one server begins.
+type hello struct {
+	cfg *tls.Config
+	ech atomic.Pointer[[]byte] // the keys that hide the server's name (RFC 9849); nil: it is not hidden
 }
 
-// tlsConfig is what we ask of a server's TLS: its certificate must carry the
+// config gives the configuration for one handshake.
+func (h *hello) config() *tls.Config {
+	keys := h.ech.Load()
+	if keys == nil {
+		return h.cfg
+	}
+	c := h.cfg.Clone()
+	c.EncryptedClientHelloConfigList, c.MinVersion = *keys, tls.VersionTLS13
+	return c
+}
+
+// greet opens a connection with a handshake. A server that has other keys by
+// now tells them, and proves that it may (RFC 9849 §6.1.6): then once more.
+// Without keys that it takes there is no connection; the name is not shown.
+func greet[C any](h *hello, open func(*tls.Config) (C, error)) (C, error) {
+	c, err := open(h.config())
+	var rejected *tls.ECHRejectionError
+	if errors.As(err, &rejected) && len(rejected.RetryConfigList) > 0 {
+		h.ech.Store(&rejected.RetryConfigList)
+		return open(h.config())
+	}
+	return c, err
+}
+
+// dialTLS opens a TCP connection and makes the handshake on it.
+func dialTLS(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, h *hello) (net.Conn, error) {
+	return greet(h, func(cfg *tls.Config) (net.Conn, error) {
+		return race(ctx, addrs, func(ctx context.Context, addr string) (net.Conn, error) {
+			raw, err := dial(ctx, "tcp", addr)
+			if err != nil {
+				return nil, err
+			}
+			c := tls.Client(raw, cfg)
+			if err := c.HandshakeContext(ctx); err != nil {
+				raw.Close()
+				return nil, fmt.Errorf("tls: %w", err)
+			}
+			return c, nil
+		}, closeConn)
+	})
+}
+
+// newHello is what we ask of a server's TLS: its certificate must carry the
 // host's name, an authority must vouch for it, and the owner's pins must fit.
 //
 // Sessions are resumed: that saves a round trip and the certificate, and tells
@@ -108,16 +141,21 @@ func dialTLS(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, cfg *tl
 // never shown to another. Early data (0-RTT) is not sent, neither here nor over
 // QUIC: whoever records it can replay it, and watch what the server then does
 // (RFC 8446 §8, RFC 9250 §7.1).
-func tlsConfig(s spec.Spec, roots *x509.CertPool, now func() time.Time) *tls.Config {
+func newHello(s spec.Spec, roots *x509.CertPool, now func() time.Time, protocols ...string) *hello {
 	cfg := &tls.Config{
 		ServerName:         s.Host,
 		RootCAs:            roots,
 		MinVersion:         tls.VersionTLS12, // RFC 9325 §3.1.1
 		ClientSessionCache: tls.NewLRUClientSessionCache(8),
 		Time:               now,
+		NextProtos:         protocols,
 	}
 	if !s.Pins.Empty() {
 		cfg.VerifyConnection = func(c tls.ConnectionState) error { return s.Pins.Check(c.VerifiedChains) }
 	}
-	return cfg
+	h := &hello{cfg: cfg}
+	if len(s.ECH) > 0 {
+		h.ech.Store(&s.ECH)
+	}
+	return h
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -201,10 +202,10 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func (a *authority) config(t *testing.T, host string) *tls.Config {
+func (a *authority) config(t *testing.T, host string, more ...string) *tls.Config {
 	t.Helper()
 	tmpl := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, DNSNames: append([]string{host}, more...),
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, &a.key.PublicKey, a.key)
@@ -217,7 +218,7 @@ func (a *authority) config(t *testing.T, host string) *tls.Config {
 // group makes a Group and sees to it that nothing of it is left behind.
 func group(t *testing.T, o Options) *Group {
 	t.Helper()
-	before := runtime.NumGoroutine()
+	before, open := runtime.NumGoroutine(), descriptors()
 	g, err := New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -225,6 +226,7 @@ func group(t *testing.T, o Options) *Group {
 	t.Cleanup(func() {
 		g.Close()
 		settle(t, before)
+		closed(t, open)
 	})
 	return g
 }
@@ -241,6 +243,25 @@ func settle(t *testing.T, before int) {
 	}
 	buf := make([]byte, 1<<16)
 	t.Errorf("goroutines are left: %d, were %d\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+}
+
+// descriptors counts what the process has open; 0 where nobody tells.
+func descriptors() int {
+	files, _ := os.ReadDir("/proc/self/fd")
+	return len(files)
+}
+
+// closed waits until no more descriptors are open than at the beginning.
+func closed(t *testing.T, before int) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); <-tick.C {
+		if descriptors() <= before {
+			return
+		}
+	}
+	t.Errorf("%d descriptors are open, were %d", descriptors(), before)
 }
 
 var example = Question{Name: "example.com.", Type: dns.TypeA} // never changed

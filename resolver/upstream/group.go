@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go/http3"
 
 	"nightlatch/resolver/upstream/spec"
 )
@@ -144,22 +145,23 @@ func (g *Group) fill(specs []spec.Spec, o Options) error {
 func newMember(s spec.Spec, at *book, o Options) *member {
 	m := &member{name: s.Text, at: at, encrypted: s.Encrypted()}
 	tcp := func(ctx context.Context) (net.Conn, error) { return dialAny(ctx, o.Dial, s.Addrs) }
-	cfg := tlsConfig(s, o.RootCAs, o.CertTime)
+	greeting := func(protocols ...string) *hello { return newHello(s, o.RootCAs, o.CertTime, protocols...) }
 	switch s.Scheme {
 	case "udp":
 		m.exchanger = &plain{addr: s.Addrs[0].String(), dial: o.Dial, tcp: newStream(tcp), letters: letters{near: atHome(s.Addrs[0].Addr())}}
 	case "tcp":
 		m.exchanger = newStream(tcp)
 	case "tls":
+		hi := greeting()
 		m.exchanger = newStream(func(ctx context.Context) (net.Conn, error) {
-			return through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) { return dialTLS(ctx, o.Dial, addrs, cfg) })
+			return through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) { return dialTLS(ctx, o.Dial, addrs, hi) })
 		})
 	case "quic":
-		m.exchanger = newDoQ(o.Dial, at, cfg)
+		m.exchanger = newDoQ(o.Dial, at, greeting("doq"))
 	case "h3":
-		m.exchanger = newHTTP3(s, o.Dial, at, cfg)
+		m.exchanger = newHTTP3(s, o.Dial, at, greeting(http3.NextProtoH3))
 	default:
-		m.exchanger = newHTTPS(s, o.Dial, at, cfg)
+		m.exchanger = newHTTPS(s, o.Dial, at, greeting("h2", "http/1.1"))
 	}
 	return m
 }

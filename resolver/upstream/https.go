@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -88,20 +87,21 @@ func (s *connSet) closeAll() {
 	}
 }
 
-func newHTTPS(s spec.Spec, dial DialFunc, at *book, cfg *tls.Config) *https {
+func newHTTPS(s spec.Spec, dial DialFunc, at *book, hi *hello) *https {
 	h := &https{}
+	known := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return h.open.add(c)
+	}
 	t := &http.Transport{
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			c, err := through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) {
-				return dialAny(ctx, dial, addrs) // never a look-up by the system
-			})
-			if err != nil {
-				return nil, err
-			}
-			return h.open.add(c)
+		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) { // never a look-up by the system
+			ctx, cancel := context.WithTimeout(ctx, dialTime)
+			defer cancel()
+			return through(ctx, at, func(addrs []netip.AddrPort) (net.Conn, error) { return dialTLS(ctx, known, addrs, hi) })
 		},
-		TLSClientConfig:        cfg,
-		TLSHandshakeTimeout:    dialTime,
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true,
 		MaxConnsPerHost:        maxHTTPConns,

@@ -73,7 +73,11 @@ func (datagrams) SetReadBuffer(int) error  { return nil }
 func (datagrams) SetWriteBuffer(int) error { return nil }
 
 // dialQUIC opens a QUIC connection with a socket of its own.
-func dialQUIC(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, tc *tls.Config, qc *quic.Config) (*quic.Conn, error) {
+func dialQUIC(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, h *hello, qc *quic.Config) (*quic.Conn, error) {
+	return greet(h, func(tc *tls.Config) (*quic.Conn, error) { return raceQUIC(ctx, dial, addrs, tc, qc) })
+}
+
+func raceQUIC(ctx context.Context, dial DialFunc, addrs []netip.AddrPort, tc *tls.Config, qc *quic.Config) (*quic.Conn, error) {
 	return race(ctx, addrs, func(ctx context.Context, addr string) (*quic.Conn, error) {
 		raw, err := dial(ctx, "udp", addr)
 		if err != nil {
@@ -136,11 +140,10 @@ func (p *quicPipe) during(ctx context.Context, f func() (*dns.Msg, error)) (*dns
 // question (RFC 9250).
 type doqPipe struct{ quicPipe }
 
-func newDoQ(dial DialFunc, at *book, tc *tls.Config) *pool {
-	tc.NextProtos, tc.MinVersion = []string{"doq"}, tls.VersionTLS13
+func newDoQ(dial DialFunc, at *book, h *hello) *pool {
 	return &pool{spread: quicSpread, open: func(ctx context.Context) (carrier, error) {
 		c, err := through(ctx, at, func(addrs []netip.AddrPort) (*quic.Conn, error) {
-			return dialQUIC(ctx, dial, addrs, tc, quicConfig(-1))
+			return dialQUIC(ctx, dial, addrs, h, quicConfig(-1))
 		})
 		if err != nil {
 			return nil, err
@@ -204,12 +207,11 @@ type h3Pipe struct {
 // there to be ignored (RFC 9114 §6.2).
 const h3OneWay = 8
 
-func newHTTP3(s spec.Spec, dial DialFunc, at *book, tc *tls.Config) *pool {
-	tc.NextProtos, tc.MinVersion = []string{http3.NextProtoH3}, tls.VersionTLS13
+func newHTTP3(s spec.Spec, dial DialFunc, at *book, h *hello) *pool {
 	t := &http3.Transport{DisableCompression: true, MaxResponseHeaderBytes: maxHeader}
 	return &pool{spread: quicSpread, open: func(ctx context.Context) (carrier, error) {
 		c, err := through(ctx, at, func(addrs []netip.AddrPort) (*quic.Conn, error) {
-			return dialQUIC(ctx, dial, addrs, tc, quicConfig(h3OneWay))
+			return dialQUIC(ctx, dial, addrs, h, quicConfig(h3OneWay))
 		})
 		if err != nil {
 			return nil, err

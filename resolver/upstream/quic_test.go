@@ -2,6 +2,8 @@ package upstream
 
 import (
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
@@ -231,6 +233,59 @@ func TestPins(t *testing.T) {
 			_, _, err := ask(t, group(t, Options{Upstreams: []string{at + pin([]byte("another key"))}, RootCAs: ca.roots}))
 			if err == nil || !strings.Contains(err.Error(), "pins") {
 				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// echKeys makes keys of Encrypted Client Hello (RFC 9849 §4).
+func echKeys(t *testing.T, public string) (key tls.EncryptedClientHelloKey, list string) {
+	t.Helper()
+	k, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := []byte{7, 0, 0x20, 0, 32} // ID, DHKEM(X25519), length of the key
+	c = append(c, k.PublicKey().Bytes()...)
+	c = append(c, 0, 4, 0, 1, 0, 1, 32, byte(len(public))) // HKDF-SHA256 with AES-128-GCM, longest name
+	c = append(append(c, public...), 0, 0)
+	c = append([]byte{0xfe, 0x0d, 0, byte(len(c))}, c...)
+	return tls.EncryptedClientHelloKey{Config: c, PrivateKey: k.Bytes(), SendAsRetry: true},
+		base64.StdEncoding.EncodeToString(append([]byte{0, byte(len(c))}, c...))
+}
+
+// TestECH: with keys the server's name is hidden; when they are old the server's
+// new ones are taken; without any the question is not asked.
+func TestECH(t *testing.T) {
+	ca := newAuthority(t)
+	key, list := echKeys(t, "public.test")
+	_, old := echKeys(t, "public.test")
+	var hidden atomic.Int32
+	with := ca.config(t, "dns.test", "public.test")
+	with.EncryptedClientHelloKeys = []tls.EncryptedClientHelloKey{key}
+	with.VerifyConnection = func(s tls.ConnectionState) error {
+		if s.ECHAccepted && s.ServerName == "dns.test" {
+			hidden.Add(1)
+		}
+		return nil
+	}
+	without := ca.config(t, "dns.test", "public.test")
+	for scheme, begin := range map[string]func(t *testing.T, cfg *tls.Config) string{
+		"tls":  func(t *testing.T, cfg *tls.Config) string { return listen(t, true, cfg, always).addr() },
+		"quic": func(t *testing.T, cfg *tls.Config) string { return listenQUIC(t, cfg, answerQUIC).addr },
+	} {
+		t.Run(scheme, func(t *testing.T) {
+			at := scheme + "://dns.test#" + begin(t, with.Clone())
+			for name, keys := range map[string]string{"keys": list, "old keys": old} {
+				hidden.Store(0)
+				mustAsk(t, group(t, Options{Upstreams: []string{at + ",ech=" + keys}, RootCAs: ca.roots}))
+				if hidden.Load() != 1 {
+					t.Errorf("%s: the name was not hidden", name)
+				}
+			}
+			at = scheme + "://dns.test#" + begin(t, without.Clone())
+			if _, took, err := ask(t, group(t, Options{Upstreams: []string{at + ",ech=" + list}, RootCAs: ca.roots})); err == nil || took > time.Second {
+				t.Errorf("%v after %v", err, took)
 			}
 		})
 	}

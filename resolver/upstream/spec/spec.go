@@ -28,6 +28,7 @@ type Spec struct {
 	Path   string           // https and h3 only, with the leading slash
 	Addrs  []netip.AddrPort // where to dial, in order of preference; empty when Host is a name that must be asked for
 	Pins   Pins             // what its certificates must be
+	ECH    []byte           // the ECHConfigList that hides its name in the handshake (RFC 9849 §4); empty: it is not hidden
 }
 
 // Pins narrow down which certificates a server may show, beside the usual
@@ -45,6 +46,9 @@ const (
 	maxPins = 16
 	// pinKey begins a pin after the #.
 	pinKey = "pin-sha256="
+	// echKey begins the keys of Encrypted Client Hello, in the form that HTTPS and
+	// SVCB records have them (RFC 9848).
+	echKey = "ech="
 )
 
 // ports gives the schemes with their usual ports.
@@ -67,7 +71,7 @@ func (s *Spec) Encrypted() bool { return s.Scheme != "udp" && s.Scheme != "tcp" 
 //
 // After # stand the addresses of a host that is a name. Without them another
 // upstream is asked, for whoever answers the phones' questions cannot ask
-// itself. pin-sha256=BASE64 beside them pins a key. A port may follow the host
+// itself. pin-sha256=BASE64 beside them pins a key, ech=BASE64 hides the name. A port may follow the host
 // (853 for tls and quic, 443 for https and h3, 53 otherwise).
 func Parse(text string) (Spec, error) {
 	s, err := parse(text)
@@ -155,6 +159,14 @@ func (s *Spec) after(list string) error {
 				return fmt.Errorf("%q is not the SHA-256 sum of a key in base64, or there are more than %d, or nothing is encrypted here", part, maxPins)
 			}
 			s.Pins.Keys = append(s.Pins.Keys, [32]byte(b))
+			continue
+		}
+		if keys, ok := strings.CutPrefix(part, echKey); ok {
+			b, err := base64.StdEncoding.DecodeString(keys)
+			if err != nil || len(b) < 4 || s.ECH != nil || !s.Encrypted() {
+				return fmt.Errorf("%q is not an ECHConfigList in base64, or there are two, or nothing is encrypted here", part)
+			}
+			s.ECH = b
 			continue
 		}
 		ap, ok := parseAddr(part, s.Port)
