@@ -25,7 +25,7 @@ import (
 
 // server is an upstream on loopback whose every octet is the test's to choose.
 type server struct {
-	t       *testing.T
+	t       testing.TB
 	udp     net.PacketConn
 	tcp     net.Listener
 	asked   atomic.Int32 // messages that came in
@@ -41,7 +41,7 @@ type server struct {
 
 // listen begins a server; no tcp means that its TCP port refuses, with tls
 // every stream is TLS.
-func listen(t *testing.T, tcp bool, cfg *tls.Config, answer func(string, *dns.Msg, []byte) [][]byte) *server {
+func listen(t testing.TB, tcp bool, cfg *tls.Config, answer func(string, *dns.Msg, []byte) [][]byte) *server {
 	t.Helper()
 	s := &server{t: t, answer: answer}
 	var err error
@@ -179,7 +179,7 @@ type authority struct {
 	roots *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -202,7 +202,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func (a *authority) config(t *testing.T, host string, more ...string) *tls.Config {
+func (a *authority) config(t testing.TB, host string, more ...string) *tls.Config {
 	t.Helper()
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: host}, DNSNames: append([]string{host}, more...),

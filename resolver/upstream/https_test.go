@@ -28,7 +28,7 @@ func (w *web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w.handler.Load().(func(http.ResponseWriter, *http.Request))(rw, r)
 }
 
-func listenHTTP2(t *testing.T, ca *authority) *web {
+func listenHTTP2(t testing.TB, ca *authority) *web {
 	w := &web{major: 2}
 	srv := httptest.NewUnstartedServer(w)
 	srv.EnableHTTP2 = true
@@ -40,7 +40,7 @@ func listenHTTP2(t *testing.T, ca *authority) *web {
 	return w
 }
 
-func listenHTTP3(t *testing.T, ca *authority) *web {
+func listenHTTP3(t testing.TB, ca *authority) *web {
 	w := &web{major: 3}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -67,7 +67,7 @@ func listenHTTP3(t *testing.T, ca *authority) *web {
 
 func TestHTTPS(t *testing.T) {
 	ca := newAuthority(t)
-	for name, listen := range map[string]func(*testing.T, *authority) *web{"2": listenHTTP2, "3": listenHTTP3} {
+	for name, listen := range map[string]func(testing.TB, *authority) *web{"2": listenHTTP2, "3": listenHTTP3} {
 		t.Run(name, func(t *testing.T) { testHTTPS(t, ca, listen(t, ca)) })
 	}
 }

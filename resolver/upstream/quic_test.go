@@ -28,10 +28,10 @@ type quicServer struct {
 	mu              sync.Mutex
 	conns           []*quic.Conn
 	serve           func(c *quic.Conn, s *quic.Stream, q *dns.Msg)
-	t               *testing.T
+	t               testing.TB
 }
 
-func listenQUIC(t *testing.T, cfg *tls.Config, serve func(c *quic.Conn, s *quic.Stream, q *dns.Msg)) *quicServer {
+func listenQUIC(t testing.TB, cfg *tls.Config, serve func(c *quic.Conn, s *quic.Stream, q *dns.Msg)) *quicServer {
 	t.Helper()
 	cfg.NextProtos = []string{"doq"}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
