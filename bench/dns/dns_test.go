@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,8 @@ const listSize = 200_000
 
 // TestDNS prints the table. BENCH_SECONDS is the length of one round of one
 // load (1), BENCH_ROUNDS how many there are (3), BENCH_ONLY the servers, by
-// parts of their names.
+// parts of their names, BENCH_LOAD another load beside cached, by a part of its
+// name.
 func TestDNS(t *testing.T) {
 	if _, err := exec.LookPath("taskset"); err != nil {
 		t.Skip("taskset is not installed")
@@ -38,9 +40,11 @@ func TestDNS(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range listSize {
-		l.blocked = append(l.blocked, fmt.Sprintf("n%09d.tracker%03d.test", i*7919%listSize, i%1000))
+		l.blocked = append(l.blocked, fmt.Sprintf("n%09d.tracker%03d.net", i*7919%listSize, i%1000))
 	}
-	loads := l.loads()
+	loads := slices.DeleteFunc(l.loads(), func(ld load) bool {
+		return !strings.Contains("cached", ld.name) && !strings.Contains(ld.name, os.Getenv("BENCH_LOAD"))
+	})
 	l.upstream = l.helper("1", "upstream", "upstream", l.next()).at
 	sides := l.sides()
 	for _, s := range sides { // what is to be remembered, and a little more than once
@@ -65,16 +69,16 @@ func TestDNS(t *testing.T) {
 	fmt.Print(table(sides, loads, got))
 }
 
-// loads writes the names of each load: of 25 octets all, as those of the list.
+// loads writes the names of each load: of one length, as those of the list.
 func (l *lab) loads() []load {
 	var cached, mix, miss []string
 	for i := range 1000 {
-		cached = append(cached, fmt.Sprintf("n%09d.site%06d.test", i, i%100))
+		cached = append(cached, fmt.Sprintf("n%09d.site%06d.net", i, i%100))
 		mix = append(mix, cached[i])
 		if i%10 == 0 {
 			mix[i] = l.blocked[i*97]
 		}
-		miss = append(miss, fmt.Sprintf("0000000000.new%07d.test", i))
+		miss = append(miss, fmt.Sprintf("0000000000.new%07d.net", i))
 	}
 	var blocked []string
 	for i := range 1000 {
@@ -95,8 +99,10 @@ func (l *lab) sides() (out []*server) {
 	echo.echo, echo.plain = true, true
 	library := l.helper("0", "plain miekg/dns", "library", l.next())
 	library.plain = true
+	ours := l.nightlatch()
+	bare := l.helper("0", "nightlatch without journal", "bare "+l.upstream+" "+filepath.Join(l.dir, "blocked.txt"), l.next())
 	only := strings.Split(os.Getenv("BENCH_ONLY"), ",")
-	for _, s := range append([]*server{echo, l.nightlatch(), library}, l.debians()...) {
+	for _, s := range append([]*server{echo, ours, bare, library}, l.debians()...) {
 		if s != echo && !slices.ContainsFunc(only, func(part string) bool { return strings.Contains(s.name, part) }) {
 			continue
 		}

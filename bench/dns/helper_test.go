@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 		err = serve(f[1], truth)
 	case f[0] == "library":
 		err = library(f[1])
+	case f[0] == "bare":
+		err = bare(f[3], f[1], f[2])
 	case f[0] == "generate":
 		err = generate(f[1:])
 	}

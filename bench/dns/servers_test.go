@@ -203,7 +203,7 @@ func (l *lab) ready(s *server) bool {
 		if _, err := os.Stat(fmt.Sprintf("/proc/%d/exe", s.cmd.Process.Pid)); err != nil {
 			break
 		}
-		if r, _, err := c.Exchange(new(dns.Msg).SetQuestion("ready.bench.test.", dns.TypeA), s.at); err == nil && (s.echo || r.Response) {
+		if r, _, err := c.Exchange(new(dns.Msg).SetQuestion("ready.bench.net.", dns.TypeA), s.at); err == nil && (s.echo || r.Response) {
 			return true
 		}
 	}

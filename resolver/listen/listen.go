@@ -33,6 +33,7 @@ const (
 	maxMessage   = 65535            // octets, RFC 1035 §4.2.2
 	maxDatagram  = 1232             // octets of an answer, RFC 9715 §3.1
 	maxWaiting   = 2048             // datagrams that wait for an answer: 512 octets or so and a goroutine each
+	maxIdlers    = 128              // goroutines kept for them, with stacks of about 16 KiB
 	maxConns     = 1024             // connections, about 10 KiB each, 40 with TLS
 	maxPerSource = 64               // connections of one address; a home behind a proxy is told apart by PROXY
 	maxPipelined = 64               // questions under way on one connection; more are read when some are answered
@@ -86,6 +87,8 @@ type Server struct {
 	counts  counters
 
 	waiting atomic.Int32 // datagrams
+	idle    chan waiting // to a goroutine that waits for work
+	idlers  atomic.Int32 // such goroutines
 	conns   atomic.Int32
 	running sync.WaitGroup
 
@@ -98,7 +101,7 @@ type Server struct {
 // start. Nothing is answered before Run; a Server that is never run must be
 // closed.
 func New(o Options) (_ *Server, err error) {
-	s := &Server{opt: o, log: o.Log}
+	s := &Server{opt: o, log: o.Log, idle: make(chan waiting)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

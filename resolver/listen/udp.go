@@ -57,14 +57,46 @@ func (r *reader) later(ctx context.Context, b []byte, send func([]byte)) {
 		s.counts.crowded.Add(1)
 		return
 	}
-	a, query := r.asks, append([]byte(nil), b...)
-	s.running.Go(func() {
-		defer s.waiting.Add(-1)
-		defer c.waiting.Add(-1)
-		w := readWants(query)
-		out := s.opt.Resolver.ServeDeclined(ctx, a.flow(), a.over.String(), query)
-		if out = s.finish(out, &w, a.over, a.src.Addr()); out != nil {
-			send(out)
+	job := waiting{client: c, asks: r.asks, query: append([]byte(nil), b...), send: send}
+	select {
+	case s.idle <- job:
+	default:
+		s.running.Go(func() { s.work(ctx, job) })
+	}
+}
+
+// waiting is a datagram whose answer must be waited for.
+type waiting struct {
+	client *client
+	asks   asked
+	query  []byte
+	send   func([]byte)
+}
+
+// work waits for the answer to one datagram, and then for others: a goroutine
+// that has grown its stack is worth keeping. A few stay for the next ones.
+func (s *Server) work(ctx context.Context, job waiting) {
+	for {
+		s.wait(ctx, &job)
+		if s.idlers.Add(1) > maxIdlers {
+			s.idlers.Add(-1)
+			return
 		}
-	})
+		select {
+		case job = <-s.idle:
+			s.idlers.Add(-1)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) wait(ctx context.Context, job *waiting) {
+	defer s.waiting.Add(-1)
+	defer job.client.waiting.Add(-1)
+	w := readWants(job.query)
+	out := s.opt.Resolver.ServeDeclined(ctx, job.asks.flow(), overUDP.String(), job.query)
+	if out = s.finish(out, &w, overUDP, job.asks.src.Addr()); out != nil {
+		job.send(out)
+	}
 }
