@@ -525,3 +525,34 @@ func TestHundredsOfRecords(t *testing.T) {
 		}
 	})
 }
+
+// TestSilentOutage: a way out of the house that loses everything for a while
+// costs seconds after it is mended, not the rest that dead servers have earned.
+func TestSilentOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newInternet(t, stage)
+		r := n.recursor(nil)
+		all := []string{"198.41.0.4", "192.0.2.10", "192.0.2.30"}
+		if _, err := ask(t.Context(), r, "a.good.com", dns.TypeA); err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range all {
+			n.apply(block{head: []string{"server", a, "silent"}})
+		}
+		for i := range 40 {
+			begin := time.Now()
+			_, _ = ask(t.Context(), r, fmt.Sprintf("x%d.good.com", i), dns.TypeA)
+			if took := time.Since(begin); took > defaultDeadline {
+				t.Errorf("a question took %v", took)
+			}
+			<-time.After(time.Second)
+		}
+		for _, a := range all {
+			n.apply(block{head: []string{"server", a}})
+		}
+		<-time.After(quietRest)
+		if m, err := ask(t.Context(), r, "b.good.com", dns.TypeA); err != nil || len(m.Answer) != 1 {
+			t.Errorf("after the outage: %v %v", m, err)
+		}
+	})
+}

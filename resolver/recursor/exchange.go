@@ -91,7 +91,7 @@ func (w *work) exchange(k step, addrs []netip.Addr) (finding, error) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
-	running, last, useless := 0, error(errServers), map[netip.Addr]bool{}
+	running, last, useless, asked := 0, error(errServers), map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	start := func() {
 		for len(plan) > 0 && useless[plan[0]] {
 			plan = plan[1:]
@@ -102,7 +102,9 @@ func (w *work) exchange(k step, addrs []netip.Addr) (finding, error) {
 		a := plan[0]
 		plan, running = plan[1:], running+1
 		s := w.r.servers.view(place{a, k.zone})
-		go func() { results <- w.attempt(ctx, k, a, s.wait()) }()
+		mix := !asked[a] && s.folds < foldLimit // who was silent may know small letters only
+		asked[a] = true
+		go func() { results <- w.attempt(ctx, k, a, mix, s.wait()) }()
 		timer.Reset(s.wait())
 	}
 	for start(); running > 0; {
@@ -139,9 +141,9 @@ func settle(err error) error {
 }
 
 // attempt asks one server, and notes how it did.
-func (w *work) attempt(ctx context.Context, k step, a netip.Addr, wait time.Duration) trial {
+func (w *work) attempt(ctx context.Context, k step, a netip.Addr, mix bool, wait time.Duration) trial {
 	p, begin := place{a, k.zone}, time.Now()
-	msg, err := w.talk(ctx, k, p)
+	msg, err := w.talk(ctx, k, p, mix)
 	now := time.Now()
 	if err != nil {
 		if errors.Is(err, errBudget) || ctx.Err() != nil && now.Sub(begin) < wait {
@@ -157,8 +159,15 @@ func (w *work) attempt(ctx context.Context, k step, a netip.Addr, wait time.Dura
 	w.r.answered(now)
 	f, err := read(k, msg, w.r.opt.Refuse)
 	var bad *fault
-	if errors.As(err, &bad) && bad.lame && !k.part { // some refuse names they have no records of
-		w.r.servers.change(p, func(s *server) { s.lame = now.Add(lameTime) })
+	if errors.As(err, &bad) && !k.part { // some refuse names they have no records of
+		w.r.servers.change(p, func(s *server) {
+			if bad.lame {
+				s.lame = now.Add(lameTime)
+			}
+			if bad.refused {
+				s.refused = now.Add(lameTime)
+			}
+		})
 	}
 	return trial{a, f, err}
 }
@@ -171,7 +180,7 @@ func silent(err error) bool {
 // talk exchanges messages with one server until there is a reply: over TCP when
 // it does not fit or somebody seems to be forging, without EDNS when the server
 // does not know it (RFC 6891 §7). Each message is paid for.
-func (w *work) talk(ctx context.Context, k step, p place) (*dns.Msg, error) {
+func (w *work) talk(ctx context.Context, k step, p place, mix bool) (*dns.Msg, error) {
 	s := w.r.servers.view(p)
 	addr := netip.AddrPortFrom(p.addr, port).String()
 	edns, network := !s.plain, "udp"
@@ -179,7 +188,7 @@ func (w *work) talk(ctx context.Context, k step, p place) (*dns.Msg, error) {
 		if w.budget.queries.Add(1) > maxQueries {
 			return nil, errBudget
 		}
-		msg, err := upstream.Ask(ctx, w.r.opt.Dial, network, addr, build(k, edns), s.folds < foldLimit, patience)
+		msg, err := upstream.Ask(ctx, w.r.opt.Dial, network, addr, build(k, edns), mix, patience)
 		switch {
 		case network == "udp" && upstream.Doubtful(err):
 			network = "tcp"
@@ -193,7 +202,7 @@ func (w *work) talk(ctx context.Context, k step, p place) (*dns.Msg, error) {
 		case edns && upstream.RefusedEDNS(msg):
 			edns = false
 		default:
-			if !edns && msg.Rcode != dns.RcodeFormatError {
+			if !edns && (msg.Rcode == dns.RcodeSuccess || msg.Rcode == dns.RcodeNameError) {
 				w.r.servers.change(p, func(s *server) { s.plain = true })
 			}
 			return msg, nil

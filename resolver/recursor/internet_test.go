@@ -238,6 +238,9 @@ func (n *internet) reply(s *authority, network string, q *dns.Msg) [][]byte {
 	if s.ways["silent"] || s.ways["silent-udp"] && network == "udp" {
 		return nil
 	}
+	if s.ways["small"] && strings.ToLower(q.Question[0].Name) != q.Question[0].Name {
+		return nil
+	}
 	var m *dns.Msg
 	if s.say != nil {
 		if m = s.say(network, q); m == nil {
@@ -256,6 +259,10 @@ func (n *internet) reply(s *authority, network string, q *dns.Msg) [][]byte {
 		m = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
 	case s.ways["refuse-short"] && q.Question[0].Qtype == dns.TypeA && len(dns.SplitDomainName(q.Question[0].Name)) < 4:
 		m = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
+	case s.ways["only-a"] && q.Question[0].Qtype != dns.TypeA:
+		m = new(dns.Msg).SetRcode(q, dns.RcodeRefused)
+	case s.ways["notimp"] && q.Question[0].Qtype != dns.TypeA:
+		m = new(dns.Msg).SetRcode(q, dns.RcodeNotImplemented)
 	case s.ways["resolver"]:
 		m.Authoritative, m.RecursionAvailable = false, true
 	case s.ways["upward"]:

@@ -48,8 +48,9 @@ func (f finding) aliased(k step) bool {
 
 // fault is a reply that helps nobody; another server may do better.
 type fault struct {
-	why  string
-	lame bool // the server does not serve the zone
+	why     string
+	lame    bool // the server does not serve the zone
+	refused bool // it says so, of this question; of another type it may not
 }
 
 func (f *fault) Error() string { return f.why }
@@ -58,8 +59,8 @@ func (f *fault) Error() string { return f.why }
 // bring about is decided here.
 func read(k step, msg *dns.Msg, refuse func(netip.Addr) bool) (finding, error) {
 	if msg.Rcode != dns.RcodeSuccess && msg.Rcode != dns.RcodeNameError {
-		lame := msg.Rcode == dns.RcodeRefused || msg.Rcode == dns.RcodeNotAuth
-		return finding{}, &fault{"a server answers " + rcode(msg.Rcode), lame}
+		refused := msg.Rcode == dns.RcodeRefused || msg.Rcode == dns.RcodeNotAuth
+		return finding{}, &fault{why: "a server answers " + rcode(msg.Rcode), refused: refused}
 	}
 	answers := below(k.zone, msg.Answer)
 	told := slices.ContainsFunc(answers, func(rr dns.RR) bool { return speaks(rr, k) })
@@ -68,13 +69,13 @@ func read(k step, msg *dns.Msg, refuse func(netip.Addr) bool) (finding, error) {
 			return f, nil
 		}
 		if !msg.Authoritative || len(msg.Ns) > 0 && slices.ContainsFunc(msg.Ns, isNS) {
-			return finding{}, &fault{"a server does not know the zone it was named for", true}
+			return finding{}, &fault{why: "a server does not know the zone it was named for", lame: true}
 		}
 	}
 	// A server that forgets AA may be believed; one that offers recursion is a
 	// resolver, and tells what others say.
 	if !msg.Authoritative && (msg.RecursionAvailable || !told) {
-		return finding{}, &fault{"a server answers for a zone that is not its own", true}
+		return finding{}, &fault{why: "a server answers for a zone that is not its own", lame: true}
 	}
 	f := finding{msg: scrub(k, msg, answers)}
 	switch {

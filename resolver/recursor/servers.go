@@ -26,6 +26,9 @@ const (
 	missLimit = 3
 	firstRest = 500 * time.Millisecond
 	lastRest  = 15 * time.Second
+	// quietRest bounds the rest while nobody else answers either: then it is the
+	// way out of the house that is broken, and it may be mended any moment.
+	quietRest = 2 * time.Second
 	// lameTime is how long a server is left alone that does not serve a zone.
 	lameTime = time.Minute
 	// foldLimit names that came back in other letters: the server does not keep
@@ -54,6 +57,7 @@ type server struct {
 	rests     int
 	until     time.Time // the end of its rest
 	lame      time.Time // it does not serve the zone, until then
+	refused   time.Time // it refused a question: others are asked first, until then
 	plain     bool      // it does not know EDNS
 	folds     int
 	used      time.Time
@@ -80,6 +84,7 @@ type servers struct {
 	mu       sync.Mutex
 	table    map[place]*server
 	families [2]family // IPv4, IPv6
+	heard    time.Time // when any of them last answered
 }
 
 func newServers() *servers { return &servers{table: map[place]*server{}} }
@@ -130,7 +135,7 @@ func (m *servers) order(zone string, addrs []netip.Addr, now time.Time) []netip.
 			continue
 		}
 		d := cmp.Or(s.srtt, guess)
-		if s.misses > 0 || s.rests > 0 {
+		if s.misses > 0 || s.rests > 0 || now.Before(s.refused) {
 			d += s.wait()
 		}
 		if now.Before(m.family(a).until) {
@@ -160,7 +165,7 @@ func (m *servers) good(p place, begin, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.family(p.addr)
-	f.misses, f.heard, f.until = 0, now, time.Time{}
+	f.misses, f.heard, f.until, m.heard = 0, now, time.Time{}, now
 	s, took := m.of(p, now), max(now.Sub(begin), time.Microsecond)
 	s.heard, s.misses, s.rests, s.until = now, 0, 0, time.Time{}
 	if s.srtt == 0 {
@@ -193,8 +198,12 @@ func (m *servers) missed(p place, begin, now time.Time, err error) {
 	if !s.heard.Before(begin) || now.Before(s.until) {
 		return
 	}
+	longest := lastRest
+	if m.heard.Before(begin) {
+		longest = quietRest
+	}
 	if s.misses++; s.misses >= missLimit {
-		s.until = now.Add(min(lastRest, firstRest<<min(s.rests, 10)))
+		s.until = now.Add(min(longest, firstRest<<min(s.rests, 10)))
 		s.rests++
 	}
 }

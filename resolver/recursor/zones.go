@@ -121,7 +121,7 @@ func addresses(name string, rrs []dns.RR, refuse func(netip.Addr) bool) (out []n
 	return out
 }
 
-// Bounds of what is remembered; a zone weighs about 2 KB, a host 200 B.
+// Bounds of what is remembered: at most some 18 MB with maxServers.
 const (
 	maxZones = 4096
 	maxNames = 8192
