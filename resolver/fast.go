@@ -11,6 +11,7 @@ import (
 	"nightlatch/journal"
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/wire"
 )
 
@@ -89,7 +90,7 @@ func (r *Resolver) fastKnown(p judge, f policy.Flow, b []byte, q *wire.Query, a 
 func (r *Resolver) fastBlocked(p judge, f policy.Flow, b []byte, q *wire.Query, now time.Time) ([]byte, bool) {
 	var text [4 * wire.MaxName]byte // every octet may need an escape of four
 	name := string(wire.AppendText(text[:0], q.Name))
-	if _, kind := r.special(name); kind != ordinary || r.isLocal(name) {
+	if _, kind := r.special(name); kind != special.Ordinary || r.isLocal(name) {
 		return nil, false
 	}
 	v := p.Name(f.Device, name, q.Type, now)

@@ -12,6 +12,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/upstream"
 )
 
@@ -46,7 +47,7 @@ func (r *Resolver) forwards(o Options) error {
 // nil when they are the usual ones.
 func (r *Resolver) forwarded(name string) asker {
 	for _, p := range r.parts {
-		if isBelow(name, p.zone) {
+		if special.Below(name, p.zone) {
 			return p.group
 		}
 	}
@@ -65,11 +66,11 @@ func (r *Resolver) exchange(ctx context.Context, q upstream.Question) (upstream.
 
 // special is what the registries say about a name, unless the owner forwards it
 // to somebody who knows better.
-func (r *Resolver) special(name string) (string, specialKind) {
+func (r *Resolver) special(name string) (string, special.Kind) {
 	if len(r.parts) > 0 && r.forwarded(name) != nil {
-		return "", ordinary
+		return "", special.Ordinary
 	}
-	return special(name)
+	return special.Find(name)
 }
 
 // isLocal tells whether a name is one of the home's.
@@ -123,7 +124,7 @@ func (r *Resolver) outside(ctx context.Context, q *query, rep reply, target stri
 	if err != nil {
 		return rep
 	}
-	if _, kind := r.special(target); kind != ordinary {
+	if _, kind := r.special(target); kind != special.Ordinary {
 		return rep
 	}
 	next.flow, next.DO, next.CD, next.key.DO, next.key.CD = q.flow, q.DO, q.CD, q.DO, q.CD

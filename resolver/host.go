@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/wire"
 )
 
@@ -24,7 +25,7 @@ func (r *Resolver) LookupHost(ctx context.Context, host string) ([]netip.Addr, e
 	name := cache.Canonical(host)
 	packed := make([]byte, 256) // RFC 1035 §3.1: a name has 255 octets at most
 	n, err := dns.PackDomainName(dns.Fqdn(name), packed, 0, nil, false)
-	if _, kind := special(name); err != nil || len(name) < 2 || kind != ordinary {
+	if _, kind := special.Find(name); err != nil || len(name) < 2 || kind != special.Ordinary {
 		return nil, errors.New("it is no name of the public DNS")
 	}
 	types := []uint16{dns.TypeA, dns.TypeAAAA}

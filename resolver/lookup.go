@@ -12,6 +12,7 @@ import (
 
 	"nightlatch/resolver/cache"
 	"nightlatch/resolver/recursor"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/upstream"
 )
 
@@ -185,7 +186,7 @@ func (r *Resolver) chase(ctx context.Context, q upstream.Question, msg *dns.Msg)
 			return nil
 		}
 		plain := cache.Canonical(target)
-		if _, kind := r.special(plain); kind != ordinary || r.isLocal(plain) {
+		if _, kind := r.special(plain); kind != special.Ordinary || r.isLocal(plain) {
 			return nil
 		}
 		q.Name = target

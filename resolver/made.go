@@ -192,8 +192,3 @@ func minimal(q *query) reply {
 	h := dns.RR_Header{Name: q.fqdn, Rrtype: dns.TypeHINFO, Class: dns.ClassINET, Ttl: 3600}
 	return reply{answer: []dns.RR{&dns.HINFO{Hdr: h, Cpu: "RFC8482"}}, ede: -1}
 }
-
-// isBelow tells whether name is zone or lies below it; both canonical.
-func isBelow(name, zone string) bool {
-	return name == zone || len(name) > len(zone) && name[len(name)-len(zone)-1] == '.' && strings.HasSuffix(name, zone)
-}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"nightlatch/resolver/recursor"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/upstream"
 )
 
@@ -23,6 +24,6 @@ func (r *Resolver) open(o upstream.Options) (asker, error) {
 		return nil, fmt.Errorf("upstream %q stands alone: it asks no server but those of the names themselves; take the others out", recursor.Word)
 	}
 	return recursor.New(recursor.Options{
-		Hints: r.opt.RootHints, Dial: o.Dial, Deadline: o.Deadline, Log: o.Log, Refuse: private, Changed: o.Changed,
+		Hints: r.opt.RootHints, Dial: o.Dial, Deadline: o.Deadline, Log: o.Log, Refuse: special.Private, Changed: o.Changed,
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/special"
 )
 
 // fromCache is what journal.Query.Upstream says of remembered answers.
@@ -142,7 +143,7 @@ func (r *Resolver) behind(p judge, d policy.Device, name string, qtype uint16, n
 		}
 	}
 	for _, addr := range a.Addrs {
-		if private(addr) && !r.mayBePrivate(name) {
+		if special.Private(addr) && !r.mayBePrivate(name) {
 			return policy.Verdict{Action: policy.Deny, Reason: privateReason}, ""
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/policy"
 	"nightlatch/resolver/cache"
+	"nightlatch/resolver/special"
 )
 
 // deny answers a question about a name that is refused, in the form that was
@@ -85,7 +86,7 @@ func (r *Resolver) lead(ctx context.Context, p judge, q *query, w *blocklists.Re
 	}
 	rep := reply{shown: []string{next.name}}
 	rep.answer = []dns.RR{&dns.CNAME{Hdr: r.header(q, dns.TypeCNAME, w.TTL), Target: next.fqdn}}
-	if _, kind := r.special(next.name); q.Type == dns.TypeCNAME || kind != ordinary || r.isLocal(next.name) {
+	if _, kind := r.special(next.name); q.Type == dns.TypeCNAME || kind != special.Ordinary || r.isLocal(next.name) {
 		return rep
 	}
 	next.flow, next.DO, next.CD, next.key.DO, next.key.CD = q.flow, q.DO, q.CD, q.DO, q.CD

@@ -17,6 +17,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/resolver/special"
 	"nightlatch/resolver/upstream"
 )
 
@@ -401,7 +402,7 @@ func TestPrivate(t *testing.T) {
 		"::ffff:192.168.0.1": true, "64:ff9b::10.0.0.1": true, "64:ff9b::8.8.8.8": false, "64:ff9b:1::10.0.0.1": true, "2002:a00:1::": true,
 		"2002:808:808::": false, "::10.0.0.1": true, "2606:4700::1111": false,
 	} {
-		if got := private(netip.MustParseAddr(s)); got != want {
+		if got := special.Private(netip.MustParseAddr(s)); got != want {
 			t.Errorf("%s: %v", s, got)
 		}
 	}
@@ -459,6 +460,20 @@ func TestAddressRules(t *testing.T) {
 		}
 	}
 	if m := exchange(t, r, "udp", question(t, "c.example.com", 1, 0, nil)); len(m.Answer) != 1 {
+		t.Errorf("%v", m)
+	}
+}
+
+// TestRefusedTypeHasNoReport: a type that a device is not to ask for has no data,
+// and no report either.
+func TestRefusedTypeHasNoReport(t *testing.T) {
+	r := build(t, standard(t), newWorld(), &diary{}, nil)
+	p, err := policy.New(policy.Options{Default: policy.Rules{RefuseTypes: []uint16{dns.TypeTXT}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.judge = func() judge { return p }
+	if m := exchange(t, r, "udp", question(t, "www.example.com", dns.TypeTXT, 1232, nil)); len(m.Answer) != 0 || ede(m) == nil {
 		t.Errorf("%v", m)
 	}
 }
