@@ -24,14 +24,16 @@ type Config struct {
 
 // Tunnel is the section tunnel.
 type Tunnel struct {
-	Listen     []Listen       `yaml:"listen" doc:"UDP addresses to listen on; an empty host means every address."`
-	Endpoint   string         `yaml:"endpoint" doc:"Where phones find this gateway: host:port, best a DNS name that follows your address. Goes into new device files."`
-	Network4   netip.Prefix   `yaml:"network4" doc:"IPv4 network inside the tunnel; the gateway takes its first address."`
-	Network6   netip.Prefix   `yaml:"network6" doc:"IPv6 network inside the tunnel (a random ULA, RFC 4193); the gateway takes its first address."`
-	MTU        int            `yaml:"mtu" doc:"Bytes in a packet inside the tunnel; 1280 passes everywhere, up to 1440 is faster on a clean line." min:"1280" max:"1440"`
-	Keepalive  Duration       `yaml:"keepalive" doc:"How often a phone keeps its way through routers open; 0 saves battery, 25s lets notifications arrive." max:"3600"`
-	PrivateKey Secret         `yaml:"private_key" doc:"The gateway's WireGuard key; file:NAME reads it from a file beside this one."`
-	AllowLAN   []netip.Prefix `yaml:"allow_lan" doc:"Private networks or addresses that phones may reach; none by default."`
+	Listen      []Listen       `yaml:"listen" doc:"UDP addresses to listen on; an empty host means every address."`
+	Endpoint    string         `yaml:"endpoint" doc:"Where phones find this gateway: host:port, best a DNS name that follows your address. Goes into new device files."`
+	Network4    netip.Prefix   `yaml:"network4" doc:"IPv4 network inside the tunnel; the gateway takes its first address."`
+	Network6    netip.Prefix   `yaml:"network6" doc:"IPv6 network inside the tunnel (a random ULA, RFC 4193); the gateway takes its first address."`
+	MTU         int            `yaml:"mtu" doc:"Bytes in a packet inside the tunnel; 1280 passes everywhere, up to 1440 is faster on a clean line." min:"1280" max:"1440"`
+	Keepalive   Duration       `yaml:"keepalive" doc:"How often a phone keeps its way through routers open; 0 saves battery, 25s lets notifications arrive." max:"3600"`
+	PrivateKey  Secret         `yaml:"private_key" doc:"The gateway's WireGuard key; file:NAME reads it from a file beside this one."`
+	AllowLAN    []netip.Prefix `yaml:"allow_lan" doc:"Private networks or addresses that phones may reach; none by default."`
+	PortMapping string         `yaml:"port_mapping" doc:"Whether the router at home is asked to hand the UDP port on to this machine (by PCP, NAT-PMP or UPnP): off (it is never spoken to), ask (nightlatch doctor asks for its outside address, and no more) or keep (a running gateway keeps the port open)."`
+	ExcludeApps []string       `yaml:"exclude_apps" doc:"Android apps, by package, that new device files leave out of the tunnel; for a gateway on the phone itself the app it runs in: [com.termux]."`
 }
 
 // DNS is the section dns.
@@ -129,7 +131,7 @@ func Default() Config {
 			Network4:   netip.MustParsePrefix("10.88.0.0/24"),
 			MTU:        1280,
 			Keepalive:  Duration(25 * time.Second),
-			PrivateKey: Secret{File: "server.key"},
+			PrivateKey: Secret{File: "server.key"}, PortMapping: "ask",
 		},
 		DNS: DNS{
 			Upstreams: []string{

@@ -66,6 +66,7 @@ func TestWrittenIsRead(t *testing.T) {
 	c.Tunnel.Network6 = netip.MustParsePrefix("fd12:3456:789a::/64")
 	c.Sinkhole.Network6 = netip.MustParsePrefix("fd12:3456:789a:53::/64")
 	c.Tunnel.AllowLAN = []netip.Prefix{netip.MustParsePrefix("192.168.1.10/32")}
+	c.Tunnel.ExcludeApps = []string{"com.termux"}
 	c.Devices = map[string]DevicePolicy{}
 	c.Lists.Files, c.Lists.Subscriptions = []ListFile{}, []Subscription{}
 	w := &c.Policy.Wishes
@@ -176,7 +177,10 @@ func TestDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 		pub, _ := NewKey().Public()
-		d := Device{name, pub, NewKey(), addrs, time.Unix(1700000000, 0).UTC()}
+		d := Device{Name: name, PublicKey: pub, PresharedKey: NewKey(), Addresses: addrs, Created: time.Unix(1700000000, 0).UTC()}
+		if name == "tablet" {
+			d.Note, d.Disabled, d.Until, d.MTU, d.Keepalive = `Anna's: "#1", old`, true, time.Unix(1800000000, 0).UTC(), 1400, "off"
+		}
 		devs = append(devs, d)
 		if err := WriteFile(filepath.Join(dir, name+".yaml"), d.Marshal(), 0o600); err != nil {
 			t.Fatal(err)

@@ -11,8 +11,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Key is a WireGuard key of 32 bytes, written in base64.
@@ -57,6 +60,54 @@ type Device struct {
 	PresharedKey Key          `yaml:"preshared_key"`
 	Addresses    []netip.Addr `yaml:"addresses"`
 	Created      time.Time    `yaml:"created"`
+
+	Note      string    `yaml:"note"`      // the owner's words; one line
+	Disabled  bool      `yaml:"disabled"`  // it may not connect
+	Until     time.Time `yaml:"until"`     // it may not connect from then on; zero: it always may
+	MTU       int       `yaml:"mtu"`       // in its .conf, in place of tunnel.mtu; 0: that
+	Keepalive string    `yaml:"keepalive"` // in its .conf, in place of tunnel.keepalive: off or 25s; empty: that
+}
+
+// Ended says why a device may not connect at now; empty when it may.
+func (d *Device) Ended(now time.Time) string {
+	switch {
+	case d.Disabled:
+		return "disabled"
+	case !d.Until.IsZero() && !now.Before(d.Until):
+		return "expired"
+	}
+	return ""
+}
+
+// maxNote bounds a note; it is shown in one line.
+const maxNote = 200
+
+// CheckProfile holds what the keys of a device that its owner sets may be.
+func (d *Device) CheckProfile() error {
+	switch {
+	case len(d.Note) > maxNote || !utf8.ValidString(d.Note) || strings.ContainsFunc(d.Note, unicode.IsControl):
+		return fmt.Errorf("note: at most %d bytes in one line", maxNote)
+	case d.MTU != 0 && (d.MTU < 1280 || d.MTU > 1440):
+		return fmt.Errorf("mtu: %d is not between 1280 and 1440", d.MTU)
+	}
+	if d.Keepalive == "" || d.Keepalive == "off" {
+		return nil
+	}
+	var every Duration
+	if err := every.UnmarshalText([]byte(d.Keepalive)); err != nil || every < Duration(time.Second) || every > Duration(time.Hour) {
+		return fmt.Errorf("keepalive: %q is neither off nor between 1s and 1h", d.Keepalive)
+	}
+	return nil
+}
+
+// KeepaliveOr is how often the device keeps its way open, given what tunnel says.
+func (d *Device) KeepaliveOr(tunnel Duration) time.Duration {
+	if d.Keepalive == "" {
+		return time.Duration(tunnel)
+	}
+	var every Duration // stays 0 when off
+	_ = every.UnmarshalText([]byte(d.Keepalive))
+	return time.Duration(every)
 }
 
 // Marshal writes the device as its file.
@@ -69,6 +120,21 @@ func (d *Device) Marshal() []byte {
 		addrs[i] = `"` + a.String() + `"`
 	}
 	fmt.Fprintf(&b, "addresses: [%s]\ncreated: %s\n", strings.Join(addrs, ", "), d.Created.UTC().Format(time.RFC3339))
+	if d.Note != "" {
+		fmt.Fprintf(&b, "note: %s\n", strconv.Quote(d.Note))
+	}
+	if d.Disabled {
+		b.WriteString("disabled: true\n")
+	}
+	if !d.Until.IsZero() {
+		fmt.Fprintf(&b, "until: %s\n", d.Until.UTC().Format(time.RFC3339))
+	}
+	if d.MTU != 0 {
+		fmt.Fprintf(&b, "mtu: %d\n", d.MTU)
+	}
+	if d.Keepalive != "" {
+		fmt.Fprintf(&b, "keepalive: %s\n", strconv.Quote(d.Keepalive))
+	}
 	return []byte(b.String())
 }
 
@@ -122,6 +188,9 @@ func loadDevice(path string) (Device, error) {
 	}
 	if dev.PublicKey == (Key{}) || len(dev.Addresses) == 0 {
 		return dev, d.fail(root, "public_key or addresses are missing")
+	}
+	if err := dev.CheckProfile(); err != nil {
+		return dev, d.fail(root, "%s", err)
 	}
 	return dev, nil
 }

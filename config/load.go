@@ -107,6 +107,7 @@ var (
 	actions  = []string{"sink", "deny", "drop", "observe"}
 	dnssecs  = []string{"auto", "on", "off"}
 	strategy = []string{"failover", "fastest", "hedged", "parallel"} // those of resolver/upstream
+	mappings = []string{"off", "ask", "keep"}
 	literals = []string{"pass", "deny", "drop"}
 	echWords = []string{"keep", "strip"}
 	formats  = []string{"auto", "native", "hosts", "domains", "wildcard", "adblock", "dnsmasq", "rpz", "ip"}
@@ -126,6 +127,7 @@ func (d decoder) check(root *yaml.Node, c *Config) error {
 	}
 	errs := []error{
 		word("dns.dnssec", c.DNS.DNSSEC, dnssecs, false),
+		word("tunnel.port_mapping", c.Tunnel.PortMapping, mappings, false),
 		word("dns.strategy", c.DNS.Strategy, strategy, false),
 		checkTunnel(&c.Tunnel, at),
 		checkNetworks(c, at),
@@ -162,6 +164,11 @@ type atFunc func(path, format string, args ...any) error
 func checkTunnel(t *Tunnel, at atFunc) error {
 	if len(t.Listen) == 0 {
 		return at("tunnel.listen", "no address is named")
+	}
+	for _, app := range t.ExcludeApps {
+		if !validApp.MatchString(app) {
+			return at("tunnel.exclude_apps", "%q is not the name of an Android package; write one such as com.termux", app)
+		}
 	}
 	if t.Endpoint == "" {
 		return nil
@@ -229,6 +236,8 @@ func checkListFile(i int, f ListFile, word func(string, string, []string, bool) 
 
 // NameRule says in words what ValidName holds.
 const NameRule = "a name has 1 to 32 letters a-z, digits and hyphens, and no hyphen at its ends"
+
+var validApp = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)+$`)
 
 var validName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 

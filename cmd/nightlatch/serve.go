@@ -19,6 +19,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/canary/watch"
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/resolvers"
 	"nightlatch/config"
 	"nightlatch/dashboard"
 	"nightlatch/journal"
@@ -47,7 +48,7 @@ type gateway struct {
 	homeDevices atomic.Pointer[listen.Known]
 	journal     *journal.Journal
 	canaries    *watch.Watcher // before the journal: it takes the planted values out
-	resolver    *resolver.Resolver
+	resolver    *resolvers.Set
 	home        *listen.Server // nil when nothing is listened on for the home
 	sinkhole    *sinkhole.Sinkhole
 	tunnel      *tunnel.Tunnel
@@ -118,11 +119,11 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
-	g.resolver, err = resolver.New(resolver.Options{
+	g.resolver, err = resolvers.New(resolver.Options{
 		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap, RootHints: hints, RootCAs: roots,
 		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
-	})
+	}, cfg.OwnUpstreams())
 	if err != nil {
 		return nil, err
 	}
@@ -204,6 +205,9 @@ func listenAddrs(s *home.Settings) []netip.AddrPort {
 func peers(s *home.Settings) []tunnel.Peer {
 	var out []tunnel.Peer
 	for _, d := range s.Devices {
+		if d.Ended(time.Now()) != "" {
+			continue // it is refused as a stranger is
+		}
 		out = append(out, tunnel.Peer{Device: home.PolicyDevice(d), PresharedKey: d.PresharedKey})
 	}
 	return out

@@ -40,7 +40,7 @@ func Command(c *cli.App, g Gateway) *cobra.Command {
 	return cli.Group("device", "Add, show and remove phones",
 		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
 		"  nightlatch device add tablet\n  nightlatch device list",
-		a.add(), a.list(), a.show(), a.rename(), a.rotate(), a.remove())
+		a.add(), a.list(), a.show(), a.set(), a.switched(true), a.switched(false), a.rename(), a.rotate(), a.remove())
 }
 
 // Info is a device as scripts see it. Keys that are secret stay away.
@@ -50,6 +50,11 @@ type Info struct {
 	Addresses     []netip.Addr `json:"addresses"`
 	Created       time.Time    `json:"created"`
 	Conf          string       `json:"conf"`
+	Note          string       `json:"note,omitempty"`
+	Ended         string       `json:"ended,omitempty"` // why it may not connect: disabled or expired
+	Until         *time.Time   `json:"until,omitempty"`
+	Keepalive     string       `json:"keepalive,omitempty"` // absent: as tunnel.keepalive says
+	MTU           int          `json:"mtu,omitempty"`       // absent: as tunnel.mtu says
 	LastHandshake *time.Time   `json:"last_handshake,omitempty"` // nil: never, or no gateway is running
 	Endpoint      string       `json:"endpoint,omitempty"`
 	RxBytes       uint64       `json:"rx_bytes,omitempty"`
@@ -58,7 +63,12 @@ type Info struct {
 
 // InfoOf says what the files tell of a device.
 func InfoOf(h home.Home, d config.Device) Info {
-	return Info{Name: d.Name, PublicKey: d.PublicKey.String(), Addresses: d.Addresses, Created: d.Created, Conf: h.ConfPath(d.Name)}
+	i := Info{Name: d.Name, PublicKey: d.PublicKey.String(), Addresses: d.Addresses, Created: d.Created, Conf: h.ConfPath(d.Name),
+		Note: d.Note, Ended: d.Ended(time.Now()), Keepalive: d.Keepalive, MTU: d.MTU}
+	if !d.Until.IsZero() {
+		i.Until = &d.Until
+	}
+	return i
 }
 
 // homeFiles reads what the device commands need.
@@ -180,6 +190,15 @@ func Show(a *cli.App, h home.Home, d config.Device, showQR bool) error {
 	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "device\t%s\naddresses\t%s\npublic key\t%s\ncreated\t%s\n",
 		d.Name, joinAddrs(d.Addresses), d.PublicKey, d.Created.Local().Format("2006-01-02 15:04"))
+	if d.Note != "" {
+		fmt.Fprintf(w, "note\t%s\n", d.Note)
+	}
+	if !d.Until.IsZero() {
+		fmt.Fprintf(w, "until\t%s\n", d.Until.Local().Format("2006-01-02 15:04"))
+	}
+	if ended := d.Ended(time.Now()); ended != "" {
+		fmt.Fprintf(w, "state\t%s; it is refused\n", ended)
+	}
 	return w.Flush()
 }
 
@@ -231,6 +250,8 @@ func (a *app) table(infos []Info, running bool) error {
 	for _, d := range infos {
 		last := "never"
 		switch {
+		case d.Ended != "":
+			last = d.Ended
 		case !running:
 			last = "-"
 		case d.LastHandshake != nil:

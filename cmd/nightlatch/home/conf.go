@@ -2,9 +2,9 @@ package home
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
 	"nightlatch/config"
 )
@@ -15,6 +15,19 @@ const ownKey = "PUT-THE-PHONE'S-OWN-PRIVATE-KEY-HERE"
 // Whole tells whether a .conf holds the device's private key, so that it can be
 // shown as a QR code.
 func Whole(conf []byte) bool { return !bytes.Contains(conf, []byte(ownKey)) }
+
+// privateOf gives the private key in a .conf that was made here; "" when the phone
+// made its own.
+func privateOf(conf []byte) string {
+	for line := range strings.Lines(string(conf)) {
+		if key, value, _ := strings.Cut(line, "="); strings.TrimSpace(key) == "PrivateKey" {
+			if value = strings.TrimSpace(value); value != ownKey {
+				return value
+			}
+		}
+	}
+	return ""
+}
 
 // clientConf writes what the WireGuard app imports. There is exactly one peer
 // and it takes 0.0.0.0/0 and ::/0: only then the Android app closes every other
@@ -34,10 +47,15 @@ func clientConf(cfg *config.Config, d *config.Device, server config.Key, private
 	for _, a := range cfg.Tunnel.Gateway() {
 		dns = append(dns, a.String())
 	}
-	fmt.Fprintf(&b, "DNS = %s\nMTU = %d\n\n", strings.Join(dns, ", "), cfg.Tunnel.MTU)
+	fmt.Fprintf(&b, "DNS = %s\nMTU = %d\n", strings.Join(dns, ", "), cmp.Or(d.MTU, cfg.Tunnel.MTU))
+	if apps := cfg.Tunnel.ExcludeApps; len(apps) > 0 {
+		// A gateway on the phone itself would otherwise send into its own tunnel.
+		fmt.Fprintf(&b, "ExcludedApplications = %s\n", strings.Join(apps, ", "))
+	}
+	b.WriteByte('\n')
 	fmt.Fprintf(&b, "[Peer]\nPublicKey = %s\nPresharedKey = %s\nAllowedIPs = 0.0.0.0/0, ::/0\nEndpoint = %s\n",
 		server, d.PresharedKey, cfg.Tunnel.Endpoint)
-	if k := time.Duration(cfg.Tunnel.Keepalive); k > 0 {
+	if k := d.KeepaliveOr(cfg.Tunnel.Keepalive); k > 0 {
 		fmt.Fprintf(&b, "PersistentKeepalive = %d\n", int(k.Seconds()))
 	}
 	return b.String()

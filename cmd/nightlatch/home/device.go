@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -52,6 +53,29 @@ func (h Home) keyDevice(cfg *config.Config, d *config.Device, public *config.Key
 	conf := clientConf(cfg, d, server, private)
 	if err := config.WriteFile(h.ConfPath(d.Name), []byte(conf), 0o600); err != nil {
 		return err
+	}
+	return config.WriteFile(h.DevicePath(d.Name), d.Marshal(), 0o600)
+}
+
+// SaveDevice writes a device whose profile has changed, and its .conf anew where
+// there is one.
+func (h Home) SaveDevice(cfg *config.Config, d *config.Device) error {
+	if err := d.CheckProfile(); err != nil {
+		return err
+	}
+	old, err := os.ReadFile(h.ConfPath(d.Name))
+	if err == nil {
+		server, err := h.serverPublicKey(cfg)
+		if err != nil {
+			return err
+		}
+		if fresh := clientConf(cfg, d, server, privateOf(old)); fresh != string(old) {
+			if err := config.WriteFile(h.ConfPath(d.Name), []byte(fresh), 0o600); err != nil {
+				return err
+			}
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("device %s: %w", d.Name, err)
 	}
 	return config.WriteFile(h.DevicePath(d.Name), d.Marshal(), 0o600)
 }

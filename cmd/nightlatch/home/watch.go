@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"nightlatch/config"
 )
@@ -57,6 +58,11 @@ func (s *Settings) Look() Stamps {
 	out := Stamps{}
 	for _, path := range s.Watched() {
 		out[path] = stamp(path)
+	}
+	for i := range s.Devices {
+		if d := &s.Devices[i]; !d.Until.IsZero() { // its end is a change, too
+			out["device "+d.Name] = d.Ended(time.Now())
+		}
 	}
 	return out
 }
