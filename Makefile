@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test race e2e bench bench-side bench-lists fuzz docs check cross clean
+.PHONY: build test race e2e bench bench-side bench-lists fuzz docs pictures check cross clean
 
 build: ## the static program, ./nightlatch
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o nightlatch ./cmd/nightlatch
@@ -14,7 +14,7 @@ race:
 	CGO_ENABLED=1 $(GO) test -race ./...
 
 e2e: ## the whole house in network namespaces: needs root and Debian's packages (see .ci/run)
-	$(GO) test -tags e2e -count=1 -v -timeout 10m ./e2e
+	$(GO) test -tags e2e -count=1 -v -timeout 10m -p 1 ./e2e/...
 
 bench: ## what the program costs; run it alone
 	$(GO) test -run '^$$' -bench . -benchmem ./...
@@ -37,10 +37,13 @@ docs: ## the pages that the program prints
 	$(GO) run ./cmd/nightlatch docs config > docs/config.md
 	$(GO) run ./cmd/nightlatch docs cli > docs/cli.md
 
+pictures: ## the pictures of docs/: a simulated week in headless Chromium
+	PICTURES=$(CURDIR)/docs/pictures $(GO) test -tags e2e -count=1 -run TestDashboard ./e2e/pages
+
 check: ## what CI asks before it tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these files'; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e
+	$(GO) vet -tags e2e ./e2e/...
 	$(GO) vet -tags bench ./bench
 	staticcheck ./...
 

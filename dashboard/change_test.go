@@ -246,3 +246,54 @@ func TestObservedIsNotStopped(t *testing.T) {
 		}
 	}
 }
+
+// TestReady: a gateway that cannot resolve is not ready, and says no more.
+func TestReady(t *testing.T) {
+	st := Status{Upstreams: []Upstream{{Name: "secret.example", Err: "refused"}}}
+	h := newHouse(t, nil, func() Status { return st })
+	res := h.do(request("GET", "/readyz", ""))
+	if body := read(t, res); res.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "secret") {
+		t.Errorf("%d %q", res.StatusCode, body)
+	}
+	if text := plainText(h.get(t, "/health", 200)); !strings.Contains(text, "upstream secret.example fails: refused") || !strings.Contains(text, "no upstream answers") {
+		t.Errorf("health: %s", text)
+	}
+	st.Upstreams[0].Healthy = true
+	if res := h.do(request("GET", "/readyz", "")); res.StatusCode != 200 {
+		t.Errorf("ready: %d", res.StatusCode)
+	}
+}
+
+// TestStaleAlertGoes: the banner of a broken list goes once the list is well,
+// that of a broken config once a later reload worked.
+func TestStaleAlertGoes(t *testing.T) {
+	j := sample(newHouse(t, nil, nil).clock)
+	now := newHouse(t, nil, nil).clock
+	at := func(id int64, level journal.Level, room, text string) journal.StoredNotice {
+		return journal.StoredNotice{ID: id, Notice: journal.Notice{Time: now, Level: level, Room: room, Text: text}}
+	}
+	st := sampleStatus(now)
+	h := newHouse(t, j, func() Status { return st })
+	alerts := func() string {
+		_, rest, _ := strings.Cut(h.get(t, "/", 200), `id="s-alerts"`)
+		banner, _, _ := strings.Cut(rest, "</div>")
+		return plainText("<body><main>" + banner + "</main></body>")
+	}
+	j.notices = []journal.StoredNotice{at(2, journal.Info, "config", "reloaded"), at(1, journal.Error, "blocklists", "mine.yaml:3:1: broken")}
+	st.Lists[2].Note = "mine.yaml:3:1: broken"
+	if !strings.Contains(alerts(), "broken") {
+		t.Error("a list that is broken now is not told")
+	}
+	st.Lists[2].Note = ""
+	if strings.Contains(alerts(), "broken") {
+		t.Error("the banner stays when the list is well again")
+	}
+	j.notices = []journal.StoredNotice{at(1, journal.Error, "config", "unknown key")}
+	if !strings.Contains(alerts(), "unknown key") {
+		t.Error("a broken config is not told")
+	}
+	j.notices = append([]journal.StoredNotice{at(2, journal.Info, "config", "reloaded")}, j.notices...)
+	if strings.Contains(alerts(), "unknown key") {
+		t.Error("the banner of a repaired config stays")
+	}
+}

@@ -143,6 +143,7 @@ func (d *Dashboard) routes() {
 	private := func(pattern string, h http.HandlerFunc) { d.mux.Handle(pattern, d.member(h)) }
 
 	public("GET /healthz", d.healthz)
+	public("GET /readyz", d.readyz)
 	public("GET /static/{version}/{file}", d.static)
 	public("GET /login", d.loginPage)
 	public("POST /login", d.login)
@@ -157,6 +158,8 @@ func (d *Dashboard) routes() {
 	private("GET /leaks/{id}", d.capturePage)
 	private("GET /live", d.stream)
 	private("GET /why", d.whyPage)
+	private("GET /health", d.healthPage)
+	private("GET /devices", d.devicesPage)
 	private("GET /devices/{name}", d.devicePage)
 	private("GET /devices/{name}/report", d.reportPage)
 	private("GET /lists", d.listsPage)

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -38,7 +39,7 @@ type deviceView struct {
 	Cut     bool // there was more in the day than was counted
 	Wide    chart.Chart
 	Narrow  chart.Chart
-	Leaks   []journal.FindingSummary
+	Gave    []gaveRow
 	Policy  desk.Sheet
 	Problem string // why the policy cannot be shown
 	Paused  []desk.Paused
@@ -69,9 +70,8 @@ func (d *Dashboard) deviceView(ctx context.Context, name string) (deviceView, er
 		v.Row = all[i : i+1]
 	}
 	for _, l := range today.Leaks {
-		if l.Device == name && l.Confidence != "possible" && len(v.Leaks) < leakRows {
-			l.Name, l.Owner = visible.Cut(l.Name, 120), visible.Cut(l.Owner, 60)
-			v.Leaks = append(v.Leaks, l)
+		if l.Device == name && l.Confidence != "possible" {
+			v.Gave = gave(v.Gave, l)
 		}
 	}
 	events, err := d.journal.Events(ctx, journal.Filter{Device: name, Limit: deviceEvents})
@@ -84,6 +84,36 @@ func (d *Dashboard) deviceView(ctx context.Context, name string) (deviceView, er
 	}
 	d.wishes(&v)
 	return v, nil
+}
+
+// gaveRow is one kind of private value, and for whom it was.
+type gaveRow struct {
+	Device, Kind, Confidence, To string
+	Count                        int64
+
+	to []string
+}
+
+// gave adds a sum to the row of its kind.
+func gave(rows []gaveRow, l journal.FindingSummary) []gaveRow {
+	i := slices.IndexFunc(rows, func(r gaveRow) bool { return r.Kind == l.Kind })
+	if i < 0 {
+		if i = len(rows); i == leakRows {
+			return rows
+		}
+		rows = append(rows, gaveRow{Device: l.Device, Kind: l.Kind, Confidence: l.Confidence})
+	}
+	r := &rows[i]
+	r.Count += l.Count
+	if sureness(l.Confidence) > sureness(r.Confidence) {
+		r.Confidence = l.Confidence
+	}
+	who := visible.Cut(cmp.Or(l.Owner, l.Name), 80)
+	if !slices.Contains(r.to, who) && len(r.to) < 4 {
+		r.to = append(r.to, who)
+		r.To = strings.Join(r.to, ", ")
+	}
+	return rows
 }
 
 // talks counts with whom the device talked in the last day, and when.

@@ -147,7 +147,7 @@ func TestEveryAnswerIsHardened(t *testing.T) {
 
 func TestStrangersSeeNothing(t *testing.T) {
 	h := newHouse(t, nil, nil)
-	for target, want := range map[string]int{"/": 303, "/queries": 303, "/flows": 303, "/leaks": 303, "/leaks/8998": 303, "/why": 303, "/devices/redmi": 303, "/devices/redmi/report": 303, "/lists": 303, "/lists/mine": 303, "/lists/mine/edit": 303, "/rules": 303, "/live": 401,
+	for target, want := range map[string]int{"/": 303, "/queries": 303, "/flows": 303, "/leaks": 303, "/leaks/8998": 303, "/why": 303, "/devices/redmi": 303, "/devices/redmi/report": 303, "/lists": 303, "/lists/mine": 303, "/lists/mine/edit": 303, "/rules": 303, "/health": 303, "/devices": 303, "/live": 401,
 		"/api/v1/summary": 401, "/api/v1/devices": 401, "/api/v1/queries": 401, "/api/v1/flows": 401, "/api/v1/captures": 401, "/api/v1/captures/8998": 401} {
 		for _, cookie := range []string{"", "wrong", strings.Repeat("A", 26)} {
 			r := request("GET", target, "")

@@ -178,7 +178,7 @@ func deviceRows(devices []Device, today journal.Summary, now time.Time) (rows []
 		case dev.Connected(now):
 			r.State = "connected"
 			connected++
-		case !dev.Handshake.IsZero():
+		case !dev.Handshake.IsZero(), r.Today.Queries+r.Today.Flows > 0: // the gateway may have been started anew since
 			r.State = "away"
 		}
 		if !dev.Handshake.IsZero() {

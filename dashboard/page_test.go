@@ -19,7 +19,7 @@ func everyPage(t *testing.T, h *house) map[string]string {
 	t.Helper()
 	out := map[string]string{}
 	for _, target := range []string{"/", "/queries", "/flows", "/leaks", "/leaks/8998",
-		"/why", "/why?event=8997", "/why?name=ads.example&device=redmi", "/devices/redmi", "/devices/ipad", "/lists", "/lists/xiaomi", "/lists/mine/edit", "/rules"} {
+		"/why", "/why?event=8997", "/why?name=ads.example&device=redmi", "/devices/redmi", "/devices/ipad", "/lists", "/lists/xiaomi", "/lists/mine/edit", "/rules", "/health", "/devices"} {
 		out[target] = h.get(t, target, 200)
 	}
 	out["/login"] = read(t, h.do(request("GET", "/login", "")))

@@ -41,7 +41,7 @@ type pages struct{ sets map[string]*template.Template }
 // pageNames are the pages; each has a file in web and stands on base.html.
 func pageNames() []string {
 	return []string{"now", "queries", "flows", "leaks", "capture", "login", "error", "ca",
-		"why", "device", "lists", "list", "edit", "rules"}
+		"why", "device", "lists", "list", "edit", "rules", "health", "devices"}
 }
 
 func loadPages(a assets, k desk.Desk) (*pages, error) {

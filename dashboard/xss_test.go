@@ -40,7 +40,7 @@ func xss() []string {
 
 // hostile is a day in which every word that someone else chose is s.
 func hostile(now time.Time, s string) (*fakeJournal, Status) {
-	v := policy.Verdict{Action: policy.Sink, Rule: blocklists.Rule{List: s, Line: 7, Text: s, Why: s, Breaks: s, Source: s}}
+	v := policy.Verdict{Action: policy.Sink, Rule: blocklists.Rule{List: s, Line: 7, Text: "x" + s, Why: s, Breaks: s, Source: s}}
 	j := &fakeJournal{}
 	addr := netip.MustParseAddrPort("192.0.2.1:443")
 	finding := journal.StoredFinding{Kind: s, Value: s, Path: s, Chain: []string{s, s}, Confidence: "proved", Device: s, Name: s}
@@ -111,7 +111,7 @@ func checkAttr(t *testing.T, element string, a xml.Attr) {
 // in every place, and asks that the page is built exactly as with a good word.
 func TestHostileWordsStayWords(t *testing.T) {
 	targets := []string{"/", "/queries", "/queries?blocked=1&device=WORD", "/flows", "/leaks", "/leaks?device=WORD", "/leaks/5",
-		"/why?event=9", "/why?event=6", "/why?event=5", "/devices/WORD", "/lists", "/lists/mine", "/lists/mine/edit", "/rules"}
+		"/why?event=9", "/why?event=6", "/why?event=5", "/devices/WORD", "/lists", "/lists/mine", "/lists/mine/edit", "/rules", "/health", "/devices"}
 	want := map[string][]string{}
 	for _, word := range append([]string{"word"}, xss()...) {
 		j, st := hostile(time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC), word)

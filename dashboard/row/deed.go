@@ -33,7 +33,4 @@ func Observed(c journal.StoredCapture) bool {
 }
 
 // Acts tells whether a line is about something that can be blocked or allowed.
-func (r Row) Acts() bool { return r.Kind == journal.KindQuery || r.Kind == journal.KindFlow }
-
-// Stopped tells whether it was.
-func (r Row) Stopped() bool { return r.Tone == "stop" }
+func (r Row) Acts() bool { return r.Kind != journal.KindNotice }

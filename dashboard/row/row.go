@@ -34,6 +34,7 @@ type Row struct {
 	More    string // type, port, size: what else a person wants to see
 	Outcome string
 	Tone    string // pass, stop, leak, fail or note
+	Held    bool   // it did not get where it was meant to go
 	By      By
 }
 
@@ -50,13 +51,21 @@ func decidedBy(rule blocklists.Rule, reason string) By {
 	return By{List: visible.Cut(rule.List, LongName), Line: rule.Line, Text: visible.Cut(rule.Text, LongText), Why: visible.Cut(rule.Why, LongText), Reason: visible.Cut(reason, LongText)}
 }
 
+// named leaves out a rule that says no more than the name it decided about.
+func (r Row) named() Row {
+	if r.By.Text == r.Name || r.By.Text == "="+r.Name {
+		r.By.Text = ""
+	}
+	return r
+}
+
 // Of gives the line of any event that the journal kept.
 func Of(e journal.StoredEvent) (Row, bool) {
 	switch v := e.Event.(type) {
 	case journal.StoredQuery:
-		return OfQuery(v), true
+		return OfQuery(v).named(), true
 	case journal.StoredFlow:
-		return OfFlow(v), true
+		return OfFlow(v).named(), true
 	case journal.StoredCapture:
 		return OfCapture(v), true
 	case journal.StoredNotice:
@@ -67,7 +76,7 @@ func Of(e journal.StoredEvent) (Row, bool) {
 
 func OfQuery(q journal.StoredQuery) Row {
 	r := Row{ID: q.ID, At: q.Time, Kind: journal.KindQuery, Device: visible.Cut(q.Device, longDevice), Name: visible.Cut(q.Name, LongName), More: visible.Cut(q.Type, 20), By: decidedBy(q.Verdict.Rule, q.Verdict.Reason)}
-	r.Outcome, r.Tone = "stopped", "stop"
+	r.Outcome, r.Tone, r.Held = "stopped", "stop", q.Verdict.Action.Stops()
 	switch {
 	case q.Verdict.Action.Stops() && q.Through != "":
 		r.More += " → " + visible.Cut(q.Through, LongName)
@@ -105,6 +114,7 @@ func AnsweredBy(upstream string) string {
 
 func OfFlow(f journal.StoredFlow) Row {
 	r := Row{ID: f.ID, At: f.Time, Kind: journal.KindFlow, Device: visible.Cut(f.Device, longDevice), Name: visible.Cut(f.Name, LongName), By: decidedBy(f.Verdict.Rule, f.Verdict.Reason)}
+	r.Held = f.Verdict.Action.Stops()
 	r.More = destination(f.Proto, f.Dst, f.Name != "")
 	if f.Name == "" {
 		r.Name = f.Dst.Addr().Unmap().String()
@@ -143,6 +153,7 @@ func OfCapture(c journal.StoredCapture) Row {
 	r := Row{ID: c.ID, At: c.Time, Kind: journal.KindCapture, Device: visible.Cut(c.Device, longDevice), Name: visible.Cut(c.Name, LongName), Tone: "stop", By: By{Reason: "the sinkhole"}}
 	r.More = visible.Cut(c.Scheme, 10) + ", " + words.Size(c.Size)
 	n := int64(len(Shown(c.Findings)))
+	r.Held = !Observed(c)
 	state := sinkhole.StateOf(c.Capture)
 	switch {
 	case Observed(c) && n > 0:
