@@ -9,6 +9,7 @@ import (
 	"nightlatch/blocklists"
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/resolvers"
 	"nightlatch/policy"
 	"nightlatch/resolver"
 	"nightlatch/sinkhole/reply"
@@ -101,8 +102,8 @@ func checkHome(h home.Home) checkReport {
 			if err != nil {
 				return err
 			}
-			_, err = resolver.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootHints: hints,
-				Forward: s.Config.DNS.Forward, Validation: mode, Anchors: anchors})
+			_, err = resolvers.New(resolver.Options{Policy: new(policy.Current), Upstreams: s.Config.DNS.Upstreams, Bootstrap: s.Config.DNS.Bootstrap, RootHints: hints,
+				Forward: s.Config.DNS.Forward, Validation: mode, Anchors: anchors}, s.Config.OwnUpstreams())
 			return err
 		},
 		func() error { _, err := s.Names(); return err },

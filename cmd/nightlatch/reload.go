@@ -76,6 +76,7 @@ func (g *gateway) tellPending(read *config.Config) {
 	}{
 		{"tunnel", running.Tunnel, read.Tunnel},
 		{"dns", running.DNS, dns},
+		{"devices.*.upstreams", running.OwnUpstreams(), read.OwnUpstreams()},
 		{"sinkhole", running.Sinkhole, read.Sinkhole},
 		{"journal", running.Journal, read.Journal},
 		{"dashboard", running.Dashboard, read.Dashboard},
