@@ -180,7 +180,7 @@ func TestNotOurFile(t *testing.T) {
 	exec(foreign, "CREATE TABLE cookies (a)")
 	for path, want := range map[string]string{
 		dir:     "is not a file; move it away",
-		newer:   "from a newer nightlatch (version 99, this one knows 2); update nightlatch",
+		newer:   "from a newer nightlatch (version 99, this one knows 3); update nightlatch",
 		foreign: "a database of another program",
 	} {
 		if _, err := Open(t.Context(), Options{Path: path, Driver: "sqlite"}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {

@@ -279,6 +279,7 @@ func TestPagesAreWhole(t *testing.T) {
 		q := sampleQuery()
 		q.Name = fmt.Sprintf("n%d.example", i%7)
 		q.Time = day(0, 0).Add(time.Duration(i) * 100 * time.Millisecond)
+		q.Answers = []string{fmt.Sprint(i)} // or it were a repeat
 		j.Record(q)
 	}
 	put(t, j)
@@ -387,7 +388,7 @@ func TestReadOnlyBesideAWriter(t *testing.T) {
 	if st := r.Stats(); st.Lost != 1 || st.Recorded != 1 {
 		t.Errorf("%+v", st)
 	}
-	if _, err := r.Forget(t.Context(), "", time.Time{}); err == nil {
+	if _, err := r.Forget(t.Context(), "", time.Time{}, time.Time{}); err == nil {
 		t.Error("a reader may forget")
 	}
 	if _, err := OpenReadOnly(t.Context(), Options{Path: filepath.Join(t.TempDir(), "none.db"), Driver: "sqlite"}); !errors.Is(err, fs.ErrNotExist) {

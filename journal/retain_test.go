@@ -100,7 +100,7 @@ func TestForget(t *testing.T) {
 	later.Time, later.Name = day(10, 30), "later.example"
 	put(t, j, later)
 
-	n, err := j.Forget(t.Context(), "redmi", day(10, 20))
+	n, err := j.Forget(t.Context(), "redmi", day(10, 20), time.Time{})
 	if err != nil || n != 1 || onDisk(t, j.o.Path, "later.example") {
 		t.Errorf("since: removed %d, %v", n, err)
 	}
@@ -109,7 +109,7 @@ func TestForget(t *testing.T) {
 		t.Errorf("summary: %+v %v", s.Devices, err)
 	}
 	j.Record(blockedQuery()) // still queued: must not come back
-	n, err = j.Forget(t.Context(), "redmi", time.Time{})
+	n, err = j.Forget(t.Context(), "redmi", time.Time{}, time.Time{})
 	if err != nil || n != 6 {
 		t.Errorf("all: removed %d, %v", n, err)
 	}
@@ -122,10 +122,10 @@ func TestForget(t *testing.T) {
 	if err != nil || len(left) != 2 {
 		t.Errorf("left: %+v %v", left, err)
 	}
-	if n, err := j.Forget(t.Context(), "redmi", time.Time{}); err != nil || n != 0 {
+	if n, err := j.Forget(t.Context(), "redmi", time.Time{}, time.Time{}); err != nil || n != 0 {
 		t.Errorf("again: %d %v", n, err)
 	}
-	if n, err := j.Forget(t.Context(), "", time.Time{}); err != nil || n != 2 || onDisk(t, j.o.Path, "kept.example") {
+	if n, err := j.Forget(t.Context(), "", time.Time{}, time.Time{}); err != nil || n != 2 || onDisk(t, j.o.Path, "kept.example") {
 		t.Errorf("everything: %d %v", n, err)
 	}
 }
@@ -143,7 +143,7 @@ func TestForgetWithAReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	// An idle reader holds nothing.
-	if n, err := j.Forget(t.Context(), "redmi", time.Time{}); err != nil || n == 0 {
+	if n, err := j.Forget(t.Context(), "redmi", time.Time{}, time.Time{}); err != nil || n == 0 {
 		t.Errorf("forget beside an idle reader: %d %v", n, err)
 	}
 	if got, err := r.Events(t.Context(), Filter{Device: "redmi"}); err != nil || len(got) != 0 {

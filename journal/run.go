@@ -113,19 +113,19 @@ func (j *Journal) tidy(ctx context.Context, sweep bool) error {
 	return err
 }
 
-// Forget removes every event of a device since a moment, or of all devices when
-// device is empty, or of all times when since is zero, and says how many there
-// were. When it returns without an error their bytes are overwritten in the file
+// Forget removes every event of a device from a moment on and before another, or
+// of all devices when device is empty; a zero moment is no bound. It says how many
+// there were. When it returns without an error their bytes are overwritten in the file
 // and gone from its log. Other than events, nothing is removed: files that were
 // set aside as damaged keep what they hold, and so do backups.
-func (j *Journal) Forget(ctx context.Context, device string, since time.Time) (removed int64, err error) {
+func (j *Journal) Forget(ctx context.Context, device string, since, until time.Time) (removed int64, err error) {
 	if j.queue == nil {
 		return 0, fmt.Errorf("journal: forget: the journal is open for reading alone")
 	}
 	if err := j.queue.Flush(ctx); err != nil { // what waits would be written after
 		return 0, fmt.Errorf("journal: forget: %w", err)
 	}
-	removed, err = j.store.Forget(ctx, device, since)
+	removed, err = j.store.Forget(ctx, device, since, until)
 	if err == nil {
 		err = j.store.Sweep(ctx)
 	}

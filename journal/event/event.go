@@ -29,6 +29,7 @@ type Query struct {
 	Answers  []string      // addresses and names given, at most 8
 	Upstream string        // who answered, "cache" or "" for an answer made here
 	Took     time.Duration // from question to answer
+	Repeats  int           // the same again within a second, folded into this one when they were written
 }
 
 // Flow is one connection or datagram flow; recorded when it ends or is refused.

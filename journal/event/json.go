@@ -43,6 +43,7 @@ type queryJSON struct {
 	Answers  []string    `json:"answers"`
 	Upstream string      `json:"upstream,omitempty"`
 	TookUS   int64       `json:"took_us"`
+	Repeats  int         `json:"repeats,omitempty"` // the same again within a second
 }
 
 type flowJSON struct {
@@ -131,7 +132,7 @@ func jsonForm(e Event, id int64) any {
 	case Query:
 		answers := append([]string{}, e.Answers...)
 		return queryJSON{head(KindQuery, id, e.Time, e.Device), e.Name, e.Type, address(e.Server), e.Network,
-			verdictForm(e.Verdict), e.Through, e.RCode, answers, e.Upstream, e.Took.Microseconds()}
+			verdictForm(e.Verdict), e.Through, e.RCode, answers, e.Upstream, e.Took.Microseconds(), e.Repeats}
 	case Flow:
 		out := flowJSON{head(KindFlow, id, e.Time, e.Device), e.Proto, address(e.Src), address(e.Dst), e.Name, e.Exact, "", "",
 			verdictForm(e.Verdict), e.Up, e.Down, e.Took.Microseconds(), e.Err}

@@ -32,7 +32,8 @@ const (
 // The columns are the local time, the device, the kind of event, its type, what
 // happened, and the verdict with the list and line that made it. Whatever came
 // from outside is escaped as [terminal.Escape] does. Values of findings are not
-// shown. Stored events give the same line as they did live.
+// shown. Stored events give the same line as they did live, but that repeats
+// within a second were folded into one.
 func Line(e Event) string {
 	switch e := e.(type) {
 	case Query:
@@ -85,10 +86,14 @@ func pad(s string, width int) string {
 }
 
 func queryWhat(q Query) string {
+	what := q.Name
 	if q.Through != "" && q.Through != q.Name {
-		return q.Name + " (alias of " + q.Through + ")"
+		what += " (alias of " + q.Through + ")"
 	}
-	return q.Name
+	if q.Repeats > 0 {
+		what += fmt.Sprintf(" (%d times)", q.Repeats+1)
+	}
+	return what
 }
 
 // okRCode hides the code that everything expects.

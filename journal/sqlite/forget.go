@@ -33,6 +33,12 @@ func sweeps() []string {
 // sweep removes texts, rules, questions and routes that nothing refers to.
 func (s *Store) Sweep(ctx context.Context) error {
 	return s.do(ctx, func(c *sql.Conn) error {
+		for _, table := range []string{"word", "rule", "verdict", "question", "route"} { // readers remember ids: none is given twice
+			_, err := c.ExecContext(ctx, "INSERT INTO given SELECT ?1, max(id) FROM "+table+" HAVING max(id) IS NOT NULL ON CONFLICT (of) DO UPDATE SET id = max(id, excluded.id)", table)
+			if err != nil {
+				return err
+			}
+		}
 		for _, text := range sweeps() {
 			if _, err := c.ExecContext(ctx, text); err != nil {
 				return err
@@ -43,13 +49,16 @@ func (s *Store) Sweep(ctx context.Context) error {
 	})
 }
 
-// Forget removes the events of a device, or of all when it is empty, since a
-// moment, or of all times when that is zero. [Store.Sweep] and [Store.Compact]
-// remove what they leave behind.
-func (s *Store) Forget(ctx context.Context, device string, since time.Time) (removed int64, err error) {
-	from := int64(-1 << 62)
+// Forget removes the events of a device, or of all when it is empty, from a
+// moment on and before another; zero means no bound. [Store.Sweep] and
+// [Store.Compact] remove what they leave behind.
+func (s *Store) Forget(ctx context.Context, device string, since, until time.Time) (removed int64, err error) {
+	from, to := int64(-1<<62), int64(1<<62)
 	if !since.IsZero() {
 		from = since.UnixMilli()
+	}
+	if !until.IsZero() {
+		to = until.UnixMilli()
 	}
 	of := map[string]string{
 		"query":   " AND t.question IN (SELECT id FROM question WHERE device = " + wordID + ")",
@@ -58,7 +67,7 @@ func (s *Store) Forget(ctx context.Context, device string, since time.Time) (rem
 		"notice":  " AND t.device = " + wordID,
 	}
 	for _, table := range eventTables() {
-		cond, args := "t.time >= ?", []any{from}
+		cond, args := "t.time >= ? AND t.time < ?", []any{from, to}
 		if device != "" {
 			cond, args = cond+of[table], append(args, device)
 		}
@@ -68,14 +77,27 @@ func (s *Store) Forget(ctx context.Context, device string, since time.Time) (rem
 			return removed, err
 		}
 	}
-	return removed, s.do(ctx, func(c *sql.Conn) error {
-		text, args := "DELETE FROM hour WHERE hour > ?", []any{hourOf(from)}
+	return removed, s.do(ctx, func(c *sql.Conn) error { return uncount(ctx, c, device, hourOf(from), hourOf(to)) })
+}
+
+// uncount removes what was counted of a device, or of all, in the hours between
+// two, and makes the counts of these two anew.
+func uncount(ctx context.Context, c *sql.Conn, device string, from, to int64) error {
+	for _, t := range [][2]string{
+		{"DELETE FROM hour WHERE hour > ? AND hour < ?", " AND device = " + wordID},
+		{"DELETE FROM minute WHERE minute / 60 > ? AND minute / 60 < ?", " AND device = " + wordID},
+		{"DELETE FROM asked WHERE hour > ? AND hour < ?", " AND question IN (SELECT id FROM question WHERE device = " + wordID + ")"},
+	} {
+		text, args := t[0], []any{from, to}
 		if device != "" {
-			text, args = text+" AND device = "+wordID, append(args, device)
+			text, args = text+t[1], append(args, device)
 		}
 		if _, err := c.ExecContext(ctx, text, args...); err != nil {
 			return err
 		}
-		return recount(ctx, c, hourOf(from))
-	})
+	}
+	if err := recount(ctx, c, from); err != nil || from == to {
+		return err
+	}
+	return recount(ctx, c, to)
 }

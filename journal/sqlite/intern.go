@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"net/netip"
+	"strings"
 
 	"nightlatch/blocklists"
 	"nightlatch/policy"
@@ -12,9 +13,31 @@ import (
 	"nightlatch/journal/event"
 )
 
-// maxInterned bounds each table of known texts in memory, at about 16 MiB in
-// all. When one is full it is emptied: texts are found again in the file.
+// maxInterned bounds each table of known ids in memory: two generations of so
+// many, about 16 MiB in all. What is forgotten is found again in the file.
 const maxInterned = 32_768
+
+// recent remembers ids that were used lately: when the young generation is full
+// it becomes the old one, from which what is used again is taken over.
+type recent[K comparable] struct{ young, old map[K]int64 }
+
+func (r *recent[K]) get(k K) (int64, bool) {
+	if id, ok := r.young[k]; ok {
+		return id, true
+	}
+	id, ok := r.old[k]
+	if ok {
+		r.put(k, id)
+	}
+	return id, ok
+}
+
+func (r *recent[K]) put(k K, id int64) {
+	if len(r.young) >= maxInterned || r.young == nil {
+		r.old, r.young = r.young, map[K]int64{}
+	}
+	r.young[k] = id
+}
 
 // intern gives the ids of texts, rules, questions and routes, and makes them
 // when they are new. It belongs to one write at a time, inside its transaction:
@@ -22,26 +45,12 @@ const maxInterned = 32_768
 type intern struct {
 	c         *sql.Conn
 	stmts     map[string]*sql.Stmt
-	words     map[string]int64
-	rules     map[blocklists.Rule]int64
-	questions map[questionKey]int64
-	routes    map[routeKey]int64
-}
-
-// questionKey is all of a query that repeats.
-type questionKey struct {
-	device, name, qtype, network string
-	server                       netip.AddrPort
-	verdict                      policy.Verdict
-	through, rcode, upstream     string
-}
-
-// routeKey is all of a flow that repeats.
-type routeKey struct {
-	device, proto, name string
-	dst                 netip.AddrPort
-	known               event.Known
-	verdict             policy.Verdict
+	next      map[string]int64 // id of the next row, by table
+	words     recent[string]
+	rules     recent[blocklists.Rule]
+	verdicts  recent[policy.Verdict]
+	questions recent[[9]int64] // all of a query that repeats, as ids
+	routes    recent[[6]int64] // all of a flow that repeats
 }
 
 func newIntern(c *sql.Conn) *intern {
@@ -52,10 +61,9 @@ func newIntern(c *sql.Conn) *intern {
 
 // forget empties the tables in memory, as after a rollback or a clean-up.
 func (in *intern) forget() {
-	in.words = map[string]int64{"": 0}
-	in.rules = map[blocklists.Rule]int64{{}: 0}
-	in.questions = map[questionKey]int64{}
-	in.routes = map[routeKey]int64{}
+	in.next = map[string]int64{}
+	in.words, in.rules, in.verdicts = recent[string]{}, recent[blocklists.Rule]{}, recent[policy.Verdict]{}
+	in.questions, in.routes = recent[[9]int64]{}, recent[[6]int64]{}
 }
 
 // stmt prepares a statement once.
@@ -84,40 +92,50 @@ func (in *intern) exec(ctx context.Context, text string, args ...any) (sql.Resul
 	return s.ExecContext(ctx, args...)
 }
 
-// id finds the row that has args, or makes it.
-func (in *intern) id(ctx context.Context, find, add string, args ...any) (int64, error) {
-	s, err := in.stmt(ctx, find)
+// id finds the row of a table that has args in columns, or makes it.
+func (in *intern) id(ctx context.Context, table, columns string, args ...any) (int64, error) {
+	find, err := in.stmt(ctx, "SELECT id FROM "+table+" WHERE "+strings.ReplaceAll(columns, ", ", " = ? AND ")+" = ?")
 	if err != nil {
 		return 0, err
 	}
 	var id int64
-	err = s.QueryRowContext(ctx, args...).Scan(&id)
+	err = find.QueryRowContext(ctx, args...).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return id, err
 	}
-	r, err := in.exec(ctx, add, args...)
-	if err != nil {
+	if id, err = in.fresh(ctx, table); err != nil {
 		return 0, err
 	}
-	return r.LastInsertId()
+	_, err = in.exec(ctx, "INSERT INTO "+table+" ("+columns+", id) VALUES (?"+strings.Repeat(", ?", len(args))+")", append(args, id)...)
+	return id, err
 }
 
-// remember stores an id, and empties the table first when it is full.
-func remember[K comparable](m map[K]int64, k K, id int64, keep K, keepID int64) {
-	if len(m) >= maxInterned {
-		clear(m)
-		m[keep] = keepID
+// fresh gives an id that the table never had.
+func (in *intern) fresh(ctx context.Context, table string) (int64, error) {
+	id, ok := in.next[table]
+	if !ok {
+		s, err := in.stmt(ctx, "SELECT 1 + max(coalesce((SELECT max(id) FROM "+table+"), 0), coalesce((SELECT id FROM given WHERE of = ?), 0))")
+		if err != nil {
+			return 0, err
+		}
+		if err := s.QueryRowContext(ctx, table).Scan(&id); err != nil {
+			return 0, err
+		}
 	}
-	m[k] = id
+	in.next[table] = id + 1
+	return id, nil
 }
 
 func (in *intern) word(ctx context.Context, text string) (int64, error) {
-	if id, ok := in.words[text]; ok {
+	if text == "" {
+		return 0, nil
+	}
+	if id, ok := in.words.get(text); ok {
 		return id, nil
 	}
-	id, err := in.id(ctx, "SELECT id FROM word WHERE text = ?", "INSERT INTO word (text) VALUES (?)", text)
+	id, err := in.id(ctx, "word", "text", text)
 	if err == nil {
-		remember(in.words, text, id, "", 0)
+		in.words.put(text, id)
 	}
 	return id, err
 }
@@ -136,7 +154,10 @@ func (in *intern) wordArgs(ctx context.Context, texts ...string) ([]any, error) 
 }
 
 func (in *intern) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
-	if id, ok := in.rules[r]; ok {
+	if r == (blocklists.Rule{}) {
+		return 0, nil
+	}
+	if id, ok := in.rules.get(r); ok {
 		return id, nil
 	}
 	prefix, answer := "", ""
@@ -146,15 +167,11 @@ func (in *intern) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
 	if r.Answer.IsValid() {
 		answer = r.Answer.String()
 	}
-	id, err := in.id(ctx,
-		`SELECT id FROM rule WHERE list = ? AND line = ? AND text = ? AND domain = ? AND match = ? AND allow = ? AND action = ?
-			AND category = ? AND why = ? AND breaks = ? AND source = ? AND prefix = ? AND answer = ?`,
-		`INSERT INTO rule (list, line, text, domain, match, allow, action, category, why, breaks, source, prefix, answer)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+	id, err := in.id(ctx, "rule", "list, line, text, domain, match, allow, action, category, why, breaks, source, prefix, answer",
 		r.List, r.Line, r.Text, r.Domain, int(r.Match), flag(r.Allow), int(r.Action),
 		r.Category, r.Why, r.Breaks, r.Source, prefix, answer)
 	if err == nil {
-		remember(in.rules, r, id, blocklists.Rule{}, 0)
+		in.rules.put(r, id)
 	}
 	return id, err
 }
@@ -167,6 +184,9 @@ func flag(b bool) int {
 }
 
 func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) {
+	if id, ok := in.verdicts.get(v); ok {
+		return id, nil
+	}
 	rule, err := in.rule(ctx, v.Rule)
 	if err != nil {
 		return 0, err
@@ -175,34 +195,39 @@ func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	return in.id(ctx,
-		"SELECT id FROM verdict WHERE action = ? AND rule = ? AND reason = ?",
-		"INSERT INTO verdict (action, rule, reason) VALUES (?,?,?)",
-		int(v.Action), rule, reason)
-}
-
-func (in *intern) question(ctx context.Context, q *event.Query) (int64, error) {
-	k := questionKey{q.Device, q.Name, q.Type, q.Network, q.Server, q.Verdict, q.Through, q.RCode, q.Upstream}
-	if id, ok := in.questions[k]; ok {
-		return id, nil
-	}
-	args, err := in.wordArgs(ctx, q.Device, q.Name, q.Type, address(q.Server), q.Network, q.Through, q.RCode, q.Upstream)
-	if err != nil {
-		return 0, err
-	}
-	v, err := in.verdict(ctx, q.Verdict)
-	if err != nil {
-		return 0, err
-	}
-	id, err := in.id(ctx,
-		`SELECT id FROM question WHERE device = ? AND name = ? AND type = ? AND server = ? AND network = ?
-			AND through = ? AND rcode = ? AND upstream = ? AND verdict = ?`,
-		"INSERT INTO question (device, name, type, server, network, through, rcode, upstream, verdict) VALUES (?,?,?,?,?,?,?,?,?)",
-		append(args, v)...)
+	id, err := in.id(ctx, "verdict", "action, rule, reason", int(v.Action), rule, reason)
 	if err == nil {
-		remember(in.questions, k, id, k, id)
+		in.verdicts.put(v, id)
 	}
 	return id, err
+}
+
+func (in *intern) question(ctx context.Context, q *event.Query) (id, device int64, err error) {
+	var k [9]int64
+	for i, text := range []string{q.Name, q.Device, q.Type, address(q.Server), q.Network, q.Through, q.RCode, q.Upstream} {
+		if k[i], err = in.word(ctx, text); err != nil {
+			return 0, 0, err
+		}
+	}
+	if k[8], err = in.verdict(ctx, q.Verdict); err != nil {
+		return 0, 0, err
+	}
+	if id, ok := in.questions.get(k); ok {
+		return id, k[1], nil
+	}
+	id, err = in.id(ctx, "question", "name, device, type, server, network, through, rcode, upstream, verdict", arguments(k[:])...)
+	if err == nil {
+		in.questions.put(k, id)
+	}
+	return id, k[1], err
+}
+
+func arguments(ids []int64) []any {
+	out := make([]any, len(ids), len(ids)+1)
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
 }
 
 // known is what the column exact holds: how the name is known, of which that it
@@ -214,25 +239,21 @@ func known(f *event.Flow) event.Known {
 	return f.Known
 }
 
-func (in *intern) route(ctx context.Context, f *event.Flow) (int64, error) {
-	k := routeKey{f.Device, f.Proto, f.Name, f.Dst, known(f), f.Verdict}
-	if id, ok := in.routes[k]; ok {
+func (in *intern) route(ctx context.Context, f *event.Flow) (id int64, err error) {
+	k := [6]int64{4: int64(known(f))}
+	for i, text := range []string{f.Name, address(f.Dst), f.Device, f.Proto} {
+		if k[i], err = in.word(ctx, text); err != nil {
+			return 0, err
+		}
+	}
+	if k[5], err = in.verdict(ctx, f.Verdict); err != nil {
+		return 0, err
+	}
+	if id, ok := in.routes.get(k); ok {
 		return id, nil
 	}
-	args, err := in.wordArgs(ctx, f.Device, f.Proto, address(f.Dst), f.Name)
-	if err != nil {
-		return 0, err
-	}
-	v, err := in.verdict(ctx, f.Verdict)
-	if err != nil {
-		return 0, err
-	}
-	id, err := in.id(ctx,
-		"SELECT id FROM route WHERE device = ? AND proto = ? AND dst = ? AND name = ? AND exact = ? AND verdict = ?",
-		"INSERT INTO route (device, proto, dst, name, exact, verdict) VALUES (?,?,?,?,?,?)",
-		append(args, int64(known(f)), v)...)
-	if err == nil {
-		remember(in.routes, k, id, k, id)
+	if id, err = in.id(ctx, "route", "name, dst, device, proto, exact, verdict", arguments(k[:])...); err == nil {
+		in.routes.put(k, id)
 	}
 	return id, err
 }

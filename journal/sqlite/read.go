@@ -93,7 +93,7 @@ func (s *Store) queries(ctx context.Context, db *sql.DB, f event.Filter) ([]even
 	if err != nil || !ok {
 		return nil, err
 	}
-	text := "SELECT t.id, t.time, t.took, a.text, d.text, n.text, y.text, s.text, p.text, h.text, c.text, u.text, " + ruleColumns +
+	text := "SELECT t.id, t.time, t.took, t.repeats, a.text, d.text, n.text, y.text, s.text, p.text, h.text, c.text, u.text, " + ruleColumns +
 		" FROM (" + inner + ") t CROSS JOIN question g ON g.id = t.question" +
 		word("a", "t.answers") + word("d", "g.device") + word("n", "g.name") + word("y", "g.type") + word("s", "g.server") +
 		word("p", "g.network") + word("h", "g.through") + word("c", "g.rcode") + word("u", "g.upstream") + ruleJoin + " ORDER BY t.id DESC"
@@ -103,7 +103,7 @@ func (s *Store) queries(ctx context.Context, db *sql.DB, f event.Filter) ([]even
 		var ms, took int64
 		var answers, server string
 		var v verdictRow
-		dest := append([]any{&q.ID, &ms, &took, &answers, &q.Device, &q.Name, &q.Type, &server, &q.Network, &q.Through, &q.RCode, &q.Upstream}, v.dest()...)
+		dest := append([]any{&q.ID, &ms, &took, &q.Repeats, &answers, &q.Device, &q.Name, &q.Type, &server, &q.Network, &q.Through, &q.RCode, &q.Upstream}, v.dest()...)
 		if err := r.Scan(dest...); err != nil {
 			return err
 		}

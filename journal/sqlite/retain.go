@@ -42,8 +42,10 @@ func (s *Store) PruneAge(ctx context.Context, keep time.Duration, now time.Time)
 		return 0, nil
 	}
 	return removed, s.do(ctx, func(c *sql.Conn) error {
-		if _, err := c.ExecContext(ctx, "DELETE FROM hour WHERE hour < ?", hourOf(cutoff)); err != nil {
-			return err
+		for _, text := range []string{"DELETE FROM hour WHERE hour < ?", "DELETE FROM asked WHERE hour < ?", "DELETE FROM minute WHERE minute < ? * 60"} {
+			if _, err := c.ExecContext(ctx, text, hourOf(cutoff)); err != nil {
+				return err
+			}
 		}
 		return recount(ctx, c, hourOf(cutoff))
 	})
@@ -80,6 +82,9 @@ func (s *Store) remove(ctx context.Context, table, cond string, args ...any) (re
 
 // recount makes the counts of one hour anew from its rows.
 func recount(ctx context.Context, c *sql.Conn, hour int64) error {
+	if err := recountAsked(ctx, c, hour); err != nil {
+		return err
+	}
 	for kind := hourQuery; kind <= hourNotice; kind++ {
 		var first, last sql.NullInt64
 		err := c.QueryRowContext(ctx, "SELECT min(first), max(last) FROM hour WHERE hour = ? AND kind = ?", hour, kind).Scan(&first, &last)
@@ -92,9 +97,41 @@ func recount(ctx context.Context, c *sql.Conn, hour int64) error {
 		if _, err := c.ExecContext(ctx, "DELETE FROM hour WHERE hour = ? AND kind = ?", hour, kind); err != nil {
 			return err
 		}
-		_, err = c.ExecContext(ctx, "INSERT INTO hour (hour, kind, device, first, last, events, blocked, up, down, seen) SELECT ?5, ?6, x.* FROM ("+countRows(kind)+") x",
+		_, err = c.ExecContext(ctx, "INSERT INTO hour (hour, kind, device, first, last, events, blocked, up, down, seen) SELECT ?5, ?6, x.* FROM ("+countRows(kind, "")+") x",
 			first.Int64, last.Int64, hour*hourMillis, (hour+1)*hourMillis, hour, kind)
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recountAsked does so for the questions of an hour, and for its minutes where
+// they are still kept.
+func recountAsked(ctx context.Context, c *sql.Conn, hour int64) error {
+	var first, last sql.NullInt64
+	var minutes int
+	err := c.QueryRowContext(ctx, `SELECT min(first), max(last), EXISTS (SELECT 1 FROM minute WHERE minute BETWEEN ?1 * 60 AND ?1 * 60 + 59)
+		FROM hour WHERE hour = ?1`, hour).Scan(&first, &last, &minutes)
+	if err != nil {
+		return err
+	}
+	for _, text := range []string{"DELETE FROM asked WHERE hour = ?1", "DELETE FROM minute WHERE minute BETWEEN ?1 * 60 AND ?1 * 60 + 59"} {
+		if _, err := c.ExecContext(ctx, text, hour); err != nil {
+			return err
+		}
+	}
+	if !first.Valid {
+		return nil
+	}
+	args := []any{first.Int64, last.Int64, hour * hourMillis, (hour + 1) * hourMillis, hour}
+	if _, err = c.ExecContext(ctx, `INSERT INTO asked SELECT ?5, t.question, sum(1 + t.repeats), max(t.time) FROM query t NOT INDEXED
+		WHERE t.id BETWEEN ?1 AND ?2 AND t.time >= ?3 AND t.time < ?4 GROUP BY t.question`, args...); err != nil || minutes == 0 {
+		return err
+	}
+	for kind := hourQuery; kind <= hourNotice; kind++ {
+		args[4] = kind
+		if _, err := c.ExecContext(ctx, "INSERT INTO minute SELECT x.minute, ?5, x.device, x.events, x.blocked FROM ("+countRows(kind, "t.time / 60000 AS minute, ")+") x", args...); err != nil {
 			return err
 		}
 	}
@@ -155,6 +192,14 @@ func (s *Store) removeOldest(ctx context.Context, share float64) (removed int64,
 // recountBefore puts the hour table right after all ids below until are gone.
 func recountBefore(ctx context.Context, c *sql.Conn, until int64) error {
 	if _, err := c.ExecContext(ctx, "DELETE FROM hour WHERE last < ?", until); err != nil {
+		return err
+	}
+	// What was asked in hours that are gone as a whole; hours of a clock that ran
+	// ahead may stand among those that are left.
+	if _, err := c.ExecContext(ctx, "DELETE FROM asked WHERE hour NOT IN (SELECT hour FROM hour)"); err != nil {
+		return err
+	}
+	if _, err := c.ExecContext(ctx, "DELETE FROM minute WHERE minute / 60 NOT IN (SELECT hour FROM hour)"); err != nil {
 		return err
 	}
 	hours, err := column(ctx, c, "SELECT DISTINCT hour FROM hour WHERE first < ?", until)

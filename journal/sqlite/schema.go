@@ -12,7 +12,7 @@ import (
 // migrations bring a file from one version to the next: migrations[0] makes
 // version 1 of an empty file. They are append-only: a released step is never
 // edited, since files that took it exist. PRAGMA user_version holds the version.
-func migrations() []string { return []string{schema1, schema2} }
+func migrations() []string { return []string{schema1, schema2, schema3} }
 
 // schema1 keeps a row as small as it can be. Every text is interned in word;
 // what repeats as a whole (a device asks for the same name, and gets the same
@@ -108,6 +108,32 @@ CREATE TABLE hour (
 // schema2 adds the mark of a finding, by which its value is known again; 0 for
 // those that were kept without. It is 64 bits, written as SQLite's signed ones.
 const schema2 = `ALTER TABLE finding ADD COLUMN mark INTEGER NOT NULL DEFAULT 0`
+
+// schema3 adds what is asked of a large file. asked counts every question by
+// hour, for the names that are asked and stopped most; minute counts the last two
+// days for close charts. given holds the highest id that a table ever gave: a
+// reader remembers questions and routes by their ids, so that none is given
+// twice. repeats of a query are those that followed within a second, the same in
+// everything but time and duration.
+const schema3 = `
+ALTER TABLE query ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE given (of TEXT PRIMARY KEY, id INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE asked (
+	hour INTEGER NOT NULL, question INTEGER NOT NULL,
+	events INTEGER NOT NULL, last INTEGER NOT NULL,
+	PRIMARY KEY (hour, question)
+) STRICT, WITHOUT ROWID;
+INSERT INTO asked SELECT (time - (time < 0) * 3599999) / 3600000, question, 1, time FROM query NOT INDEXED WHERE true
+	ON CONFLICT (hour, question) DO UPDATE SET events = events + 1, last = max(last, excluded.last);
+
+CREATE TABLE minute (
+	minute INTEGER NOT NULL, kind INTEGER NOT NULL, device INTEGER NOT NULL,
+	events INTEGER NOT NULL, blocked INTEGER NOT NULL,
+	PRIMARY KEY (minute, kind, device)
+) STRICT, WITHOUT ROWID;
+`
 
 // Values of hour.kind. They are in files: never renumber them.
 const (

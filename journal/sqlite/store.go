@@ -162,7 +162,7 @@ func (s *Store) write(ctx context.Context, events []event.Event) error {
 	}
 	next := s.next
 	err := s.inTx(ctx, func() error {
-		w := insertion{intern: s.in, ctx: ctx, next: next, hour: tally{}}
+		w := newInsertion(ctx, s.in, next)
 		for _, e := range events {
 			if err := w.event(e); err != nil {
 				return err

@@ -124,7 +124,7 @@ func (m *summing) partHour(*event.Summary) error {
 		if !first.Valid {
 			continue
 		}
-		text := "SELECT w.text, x.* FROM (" + countRows(kind) + ") x CROSS JOIN word w ON w.id = x.device"
+		text := "SELECT w.text, x.* FROM (" + countRows(kind, "") + ") x CROSS JOIN word w ON w.id = x.device"
 		args := []any{first.Int64, last.Int64, m.since, (hour + 1) * hourMillis}
 		err = rows(m.ctx, m.db, text, args, func(r *sql.Rows) error {
 			var name string
@@ -142,41 +142,49 @@ func (m *summing) partHour(*event.Summary) error {
 	return nil
 }
 
-// countRows counts rows of one kind by device, in the columns of the hour
+// countRows counts rows of one kind by device, and by the column by when there
+// is one (minute), in the columns of the hour
 // table: those with ids from ?1 to ?2 and times from ?3 to before ?4.
-func countRows(kind int) string {
+func countRows(kind int, by string) string {
+	group := ""
+	if by != "" {
+		group = "minute, "
+	}
 	const bounds = " WHERE t.id BETWEEN ?1 AND ?2 AND t.time >= ?3 AND t.time < ?4 "
 	switch kind {
 	case hourQuery:
-		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action IN (1, 2, 3)), 0, 0, max(t.time)
-			FROM query t NOT INDEXED CROSS JOIN question g ON g.id = t.question CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY g.device"
+		return "SELECT " + by + `g.device AS device, min(t.id), max(t.id), sum(1 + t.repeats) AS events, sum((v.action IN (1, 2, 3)) * (1 + t.repeats)) AS blocked, 0, 0, max(t.time)
+			FROM query t NOT INDEXED CROSS JOIN question g ON g.id = t.question CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY " + group + "g.device"
 	case hourFlow:
-		return `SELECT g.device AS device, min(t.id), max(t.id), count(*), sum(v.action IN (1, 2, 3)), sum(t.up), sum(t.down), max(t.time + t.took / 1000)
-			FROM flow t NOT INDEXED CROSS JOIN route g ON g.id = t.route CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY g.device"
+		return "SELECT " + by + `g.device AS device, min(t.id), max(t.id), count(*) AS events, sum(v.action IN (1, 2, 3)) AS blocked, sum(t.up), sum(t.down), max(t.time + t.took / 1000)
+			FROM flow t NOT INDEXED CROSS JOIN route g ON g.id = t.route CROSS JOIN verdict v ON v.id = g.verdict` + bounds + "GROUP BY " + group + "g.device"
 	case hourCapture:
-		return `SELECT t.device AS device, min(t.id), max(t.id), count(*), count(*), sum(t.size), 0, max(t.time)
-			FROM capture t` + bounds + "GROUP BY t.device"
+		return "SELECT " + by + `t.device AS device, min(t.id), max(t.id), count(*) AS events, count(*) AS blocked, sum(t.size), 0, max(t.time)
+			FROM capture t` + bounds + "GROUP BY " + group + "t.device"
 	}
-	return `SELECT t.device AS device, min(t.id), max(t.id), count(*), 0, 0, 0, max(t.time)
-			FROM notice t` + bounds + "GROUP BY t.device"
+	return "SELECT " + by + `t.device AS device, min(t.id), max(t.id), count(*) AS events, 0 AS blocked, 0, 0, max(t.time)
+			FROM notice t` + bounds + "GROUP BY " + group + "t.device"
 }
 
-// blocked finds the names that were stopped most. Only the questions with a
-// verdict against them are followed, by the index.
+// blocked finds the names that were stopped most: whole hours from asked, the
+// one that since lies in from its rows.
 func (m *summing) blocked(s *event.Summary) error {
-	var lo sql.NullInt64
-	err := m.db.QueryRowContext(m.ctx, "SELECT min(first) FROM hour WHERE hour >= ? AND kind = ?", hourOf(m.since), hourQuery).Scan(&lo)
-	if err != nil || !lo.Valid {
+	hour := hourOf(m.since)
+	var first, last sql.NullInt64
+	err := m.db.QueryRowContext(m.ctx, "SELECT min(first), max(last) FROM hour WHERE hour = ? AND kind = ?", hour, hourQuery).Scan(&first, &last)
+	if err != nil {
 		return err
 	}
-	text := `SELECT n.text, r.list, r.line, r.text, x.text, sum(c.hits), count(DISTINCT c.device), max(c.last) FROM (
-			SELECT g.name AS name, g.device AS device, g.verdict AS verdict, count(*) AS hits, max(t.time) AS last
-			FROM question g CROSS JOIN query t INDEXED BY query_question ON t.question = g.id AND t.id >= ?
-			WHERE g.verdict IN (SELECT id FROM verdict WHERE action IN (1, 2, 3)) AND t.time >= ? GROUP BY g.id
-		) c CROSS JOIN word n ON n.id = c.name CROSS JOIN verdict v ON v.id = c.verdict
-		CROSS JOIN rule r ON r.id = v.rule CROSS JOIN word x ON x.id = v.reason
-		GROUP BY c.name, v.rule, v.reason ORDER BY 6 DESC, 1 LIMIT ?`
-	return rows(m.ctx, m.db, text, []any{lo.Int64, m.since, maxBlockedNames}, func(r *sql.Rows) error {
+	text := `WITH count (question, hits, last) AS (
+			SELECT question, events, last FROM asked WHERE hour > ?1
+			UNION ALL SELECT question, 1 + repeats, time FROM query NOT INDEXED WHERE id BETWEEN ?2 AND ?3 AND time >= ?4 AND time < ?5)
+		SELECT n.text, r.list, r.line, r.text, x.text, c.hits, c.devices, c.last FROM (
+			SELECT g.name AS name, v.rule AS rule, v.reason AS reason, sum(q.hits) AS hits, count(DISTINCT g.device) AS devices, max(q.last) AS last
+			FROM (SELECT question, sum(hits) AS hits, max(last) AS last FROM count GROUP BY question) q CROSS JOIN question g ON g.id = q.question
+			CROSS JOIN verdict v ON v.id = g.verdict WHERE v.action IN (1, 2, 3) GROUP BY g.name, v.rule, v.reason
+		) c CROSS JOIN word n ON n.id = c.name CROSS JOIN rule r ON r.id = c.rule CROSS JOIN word x ON x.id = c.reason
+		ORDER BY 6 DESC, 1 LIMIT ?6`
+	return rows(m.ctx, m.db, text, []any{hour, first.Int64, last.Int64, m.since, (hour + 1) * hourMillis, maxBlockedNames}, func(r *sql.Rows) error {
 		var b event.BlockedName
 		var last int64
 		if err := r.Scan(&b.Name, &b.List, &b.Line, &b.Rule, &b.Reason, &b.Count, &b.Devices, &last); err != nil {
