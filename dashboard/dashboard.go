@@ -23,6 +23,7 @@ import (
 	"nightlatch/dashboard/desk"
 	"nightlatch/dashboard/door"
 	"nightlatch/dashboard/flash"
+	"nightlatch/dashboard/host"
 	"nightlatch/journal"
 	"nightlatch/sinkhole/authority"
 )
@@ -89,7 +90,7 @@ type Dashboard struct {
 	authority func() *authority.CA
 	now       func() time.Time
 	log       *slog.Logger
-	hosts     hosts
+	hosts     host.Names
 	door      *door.Door
 	pages     *pages
 	assets    assets
@@ -112,7 +113,7 @@ func New(o Options) (*Dashboard, error) {
 	case len(o.Token) < MinToken:
 		return nil, errors.New("dashboard: the token is too short to be a secret")
 	}
-	names, err := parseHosts(o.Hosts)
+	names, err := host.Parse(o.Hosts)
 	if err != nil {
 		return nil, err
 	}

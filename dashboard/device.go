@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"nightlatch/dashboard/card"
 	"nightlatch/dashboard/chart"
 	"nightlatch/dashboard/desk"
 	"nightlatch/dashboard/talk"
@@ -105,7 +106,7 @@ func gave(rows []gaveRow, l journal.FindingSummary) []gaveRow {
 	}
 	r := &rows[i]
 	r.Count += l.Count
-	if sureness(l.Confidence) > sureness(r.Confidence) {
+	if card.Sureness(l.Confidence) > card.Sureness(r.Confidence) {
 		r.Confidence = l.Confidence
 	}
 	who := visible.Cut(cmp.Or(l.Owner, l.Name), 80)

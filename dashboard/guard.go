@@ -3,11 +3,8 @@ package dashboard
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -42,7 +39,7 @@ func (d *Dashboard) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		harden(w.Header())
 		defer d.survive(w, r)
-		if !d.hosts.allow(r.Host) {
+		if !d.hosts.Allow(r.Host) {
 			d.fail(w, r, http.StatusMisdirectedRequest,
 				"This dashboard does not go by the name in your address bar. Open it by the address that nightlatch printed, or add the name to its hosts.")
 			return
@@ -96,52 +93,4 @@ func (d *Dashboard) survive(w http.ResponseWriter, r *http.Request) {
 // foreign answers requests that another site tried to make in the owner's name.
 func (d *Dashboard) foreign(w http.ResponseWriter, r *http.Request) {
 	d.fail(w, r, http.StatusForbidden, "The request came from another site, so it was refused.")
-}
-
-// hosts are the Host headers that are answered: name to port, "" for any port.
-type hosts map[string]map[string]bool
-
-func parseHosts(list []string) (hosts, error) {
-	out := hosts{}
-	for _, h := range append([]string{"localhost", "127.0.0.1", "[::1]"}, list...) {
-		name, port, ok := splitHost(h)
-		if !ok {
-			return nil, fmt.Errorf("dashboard: %q is not a host name or an address", h)
-		}
-		if out[name] == nil {
-			out[name] = map[string]bool{}
-		}
-		out[name][port] = true
-	}
-	return out, nil
-}
-
-func (hs hosts) allow(header string) bool {
-	name, port, ok := splitHost(header)
-	return ok && (hs[name][""] || hs[name][port])
-}
-
-// splitHost gives the host of a Host header in one spelling, and its port if
-// there is one (RFC 9110 §7.2).
-func splitHost(s string) (name, port string, ok bool) {
-	name = s
-	if a, err := netip.ParseAddr(s); err == nil && a.Is6() { // ::1 without brackets: in Options alone
-		return a.String(), "", a.Zone() == ""
-	}
-	if h, p, err := net.SplitHostPort(s); err == nil {
-		if _, err := strconv.ParseUint(p, 10, 16); err != nil && p != "" {
-			return "", "", false
-		}
-		name, port = h, p
-	} else if strings.HasPrefix(s, "[") && strings.HasSuffix(s, "]") {
-		name = s[1 : len(s)-1]
-	}
-	if a, err := netip.ParseAddr(name); err == nil {
-		return a.Unmap().String(), port, a.Zone() == ""
-	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
-	ok = name != "" && !strings.ContainsFunc(name, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_'
-	})
-	return name, port, ok
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"nightlatch/dashboard/card"
 	"nightlatch/dashboard/chart"
 	"nightlatch/dashboard/row"
 	"nightlatch/dashboard/visible"
@@ -18,9 +19,7 @@ import (
 const (
 	streamRows  = 24
 	stoppedRows = 8
-	leakCards   = 6
 	leakSearch  = 200 // captures looked through for the cards
-	cardValues  = 5   // findings on one card
 	noticeRows  = 5
 	alertFor    = 24 * time.Hour // how long a warning stays on top
 	alertRows   = 3
@@ -37,7 +36,7 @@ type nowView struct {
 	Values    int64 // private values caught today, without those that are only possible
 	Hosts     int64 // hosts they were meant for
 	Devices   []deviceRow
-	Leaks     []leakCard
+	Leaks     []card.Card
 	MoreLeaks bool
 	Stopped   []stoppedRow
 	Stream    []row.Row
@@ -66,25 +65,6 @@ type stoppedRow struct {
 	By          row.By
 	Count       int64
 	Devices     int64
-}
-
-// leakCard is what one device would have told one host.
-type leakCard struct {
-	Device, Name, Owner string
-	Last                time.Time
-	ID                  int64 // the latest capture with a finding
-	Captures            int
-	Values              []leakValue
-	More                int64 // kinds that did not fit
-	Reached             bool  // observed on the way: the host got them
-
-	host string // Name, uncut
-}
-
-type leakValue struct {
-	Kind, Value, Confidence string
-	Chain                   []string
-	Count                   int64
 }
 
 func (d *Dashboard) nowPage(w http.ResponseWriter, r *http.Request) {
@@ -121,12 +101,12 @@ func (d *Dashboard) nowView(ctx context.Context) (nowView, error) {
 	v.Stopped = stoppedNames(today.Blocked)
 	v.Wide = chart.Draw("wide", day.Hours, now, 760, 230, 3)
 	v.Narrow = chart.Draw("narrow", day.Hours, now, 340, 200, 6)
-	v.Values, v.Hosts = countLeaks(today.Leaks)
+	v.Values, v.Hosts = card.Count(today.Leaks)
 	captures, err := d.journal.Captures(ctx, journal.Filter{Since: midnight(now), Limit: leakSearch})
 	if err != nil {
 		return v, err
 	}
-	v.Leaks, v.MoreLeaks = cards(captures, today.Leaks)
+	v.Leaks, v.MoreLeaks = card.Of(captures, today.Leaks)
 	v.Reached = slices.ContainsFunc(captures, func(c journal.StoredCapture) bool { return row.Observed(c) && len(row.Shown(c.Findings)) > 0 })
 	return v, d.lines(ctx, &v)
 }
@@ -200,103 +180,4 @@ func stoppedNames(all []journal.BlockedName) []stoppedRow {
 			By: row.By{List: visible.Cut(b.List, row.LongName), Line: b.Line, Text: visible.Cut(b.Rule, row.LongText), Reason: visible.Cut(b.Reason, row.LongText)}})
 	}
 	return out
-}
-
-// countLeaks counts the values that were caught and the hosts behind them.
-func countLeaks(all []journal.FindingSummary) (values, names int64) {
-	seen := map[string]bool{}
-	for _, l := range all {
-		if l.Confidence == "possible" {
-			continue
-		}
-		values += l.Count
-		if !seen[l.Name] {
-			seen[l.Name] = true
-			names++
-		}
-	}
-	return values, names
-}
-
-// cardKey tells cards apart: what was kept from a host, and what reached it, are
-// never on one.
-type cardKey struct {
-	device, name string
-	reached      bool
-}
-
-// cards folds captures, newest first, into one card for each device and host,
-// with each kind of value once.
-func cards(captures []journal.StoredCapture, sums []journal.FindingSummary) (out []leakCard, more bool) {
-	at := map[cardKey]int{}
-	for _, c := range captures {
-		found := row.Shown(c.Findings)
-		if len(found) == 0 {
-			continue
-		}
-		key := cardKey{c.Device, c.Name, row.Observed(c)}
-		i, ok := at[key]
-		if !ok {
-			if len(out) == leakCards {
-				more = true
-				continue
-			}
-			i = len(out)
-			at[key] = i
-			out = append(out, leakCard{Device: c.Device, Name: visible.Cut(c.Name, row.LongName), host: c.Name, Last: c.Time, ID: c.ID, Reached: row.Observed(c)})
-		}
-		out[i].Captures++
-		for _, f := range found {
-			out[i].add(f)
-		}
-	}
-	for i := range out {
-		out[i].finish(sums)
-	}
-	return out, more
-}
-
-// add takes a finding, one for each kind, and keeps the surest.
-func (c *leakCard) add(f journal.StoredFinding) {
-	i := slices.IndexFunc(c.Values, func(v leakValue) bool { return v.Kind == f.Kind })
-	v := leakValue{Kind: f.Kind, Value: visible.Cut(f.Value, 60), Confidence: f.Confidence, Chain: f.Chain, Count: 1}
-	switch {
-	case i < 0:
-		c.Values = append(c.Values, v)
-	case f.Confidence == "proved" && c.Values[i].Confidence != "proved":
-		v.Count = c.Values[i].Count + 1
-		c.Values[i] = v
-	default:
-		c.Values[i].Count++
-	}
-}
-
-// finish puts proved values first, takes the day's true counts, and cuts.
-func (c *leakCard) finish(sums []journal.FindingSummary) {
-	slices.SortStableFunc(c.Values, func(a, b leakValue) int { return sureness(b.Confidence) - sureness(a.Confidence) })
-	for i := range c.Values {
-		total := int64(0)
-		for _, s := range sums {
-			if s.Name == c.host && s.Device == c.Device {
-				c.Owner = visible.Cut(s.Owner, 60)
-				if s.Kind == c.Values[i].Kind {
-					total += s.Count
-				}
-			}
-		}
-		c.Values[i].Count = max(c.Values[i].Count, total)
-	}
-	if over := len(c.Values) - cardValues; over > 0 {
-		c.More, c.Values = int64(over), c.Values[:cardValues]
-	}
-}
-
-func sureness(confidence string) int {
-	switch confidence {
-	case "proved":
-		return 2
-	case "likely":
-		return 1
-	}
-	return 0
 }
