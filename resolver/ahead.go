@@ -49,10 +49,9 @@ func (r *Resolver) fetch(ctx context.Context, e early) {
 	}
 }
 
-// derived makes an answer of what is known about the same name in another form,
-// or of what was proved about its neighbours; nil when it must be asked for.
-// known tells that something older is known about this very question.
-func (r *Resolver) derived(q *query, known bool) *cache.Answer {
+// derived makes an answer of what is known about the same question in another
+// form; nil when nothing is.
+func (r *Resolver) derived(q *query) *cache.Answer {
 	for _, from := range [...]cache.Key{{DO: true, CD: q.CD}, {DO: q.DO}, {DO: true}} {
 		if from.DO == q.DO && from.CD == q.CD || from.CD && !q.CD {
 			continue
@@ -73,8 +72,16 @@ func (r *Resolver) derived(q *query, known bool) *cache.Answer {
 		}
 		return a
 	}
-	if known || q.CD || r.trust == nil || r.forwarded(q.name) != nil {
-		return nil // what was known to be there is not denied by an older proof
+	return nil
+}
+
+// proved makes an answer of what was proved about the name's neighbours; nil when
+// it must be asked for. That a name has nothing of a type is kept, for it is asked
+// all day; a name that does not exist is not: who asks for names at random would
+// drive out what others know, and the answer is soon made again.
+func (r *Resolver) proved(q *query) *cache.Answer {
+	if q.CD || r.trust == nil || r.forwarded(q.name) != nil {
+		return nil
 	}
 	m, ok := r.trust.chain.Known(q.fqdn, q.Type)
 	if !ok {
@@ -86,6 +93,9 @@ func (r *Resolver) derived(q *query, known bool) *cache.Answer {
 	}
 	a.Secure = true
 	r.counts.proved.Add(1)
+	if a.RCode == dns.RcodeSuccess && len(a.Answer) == 0 {
+		r.truth.Put(q.key, a)
+	}
 	return a
 }
 

@@ -53,9 +53,14 @@ func (r *Resolver) lookup(ctx context.Context, q *query) (*cache.Answer, source)
 		}
 		return known, remembered
 	}
-	if a := r.derived(q, ok); a != nil {
+	if a := r.derived(q); a != nil {
 		r.truth.Put(q.key, a)
 		return a, remembered
+	}
+	if !ok { // what was known to be there is not denied by an older proof
+		if a := r.proved(q); a != nil {
+			return a, remembered
+		}
 	}
 	if f, bad, _ := r.failures.Get(q.key, q.now); bad {
 		if ok && !f.Bogus {

@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -127,8 +128,9 @@ func TestValidatedFast(t *testing.T) {
 		tw := &twin{r: r, d: d}
 		quick := 0
 		for _, name := range []string{"www.good", "absent.good", "below.absent.good", "absenu.good", "x.wild.good", "y.wild.good", "www.plain", "www.bad"} {
-			for variant := range 16 {
-				q := question(t, name, dns.TypeA, 1232, func(m *dns.Msg) {
+			for variant := range 32 {
+				kind := [...]uint16{dns.TypeA, dns.TypeHTTPS}[variant>>4]
+				q := question(t, name, kind, 1232, func(m *dns.Msg) {
 					if variant&1 != 0 {
 						m.IsEdns0().SetDo()
 					}
@@ -215,4 +217,24 @@ func TestUpstreamsWithoutDNSSEC(t *testing.T) {
 			<-done
 		})
 	}
+}
+
+// TestRandomNames: a flood of names that do not exist is answered by one proof,
+// and drives nothing out of memory.
+func TestRandomNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s, _ := validating(t, ValidateAlways)
+		ask := func(name string) *dns.Msg { return exchange(t, r, "udp", question(t, name, dns.TypeA, 0, nil)) }
+		ask("www.good")
+		ask("absent.good")
+		before, asked := r.Stats().Cache.Entries, len(s.world.Asked)
+		for i := range 1000 {
+			if m := ask(fmt.Sprintf("r%d.absent.good", i)); m.Rcode != dns.RcodeNameError {
+				t.Fatalf("%v", m)
+			}
+		}
+		if st := r.Stats(); st.Cache.Entries != before || len(s.world.Asked) != asked || st.Proved != 1000 {
+			t.Errorf("%d entries more, %d questions more, %+v", st.Cache.Entries-before, len(s.world.Asked)-asked, st)
+		}
+	})
 }

@@ -281,3 +281,25 @@ func FuzzUnmarshal(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkFile is writing down and reading the answers of a busy household.
+func BenchmarkFile(b *testing.B) {
+	c := New(20000, 64<<20, time.Hour)
+	for i := range 20000 {
+		c.Put(Key{Name: fmt.Sprintf("\x08n%07d\x07example\x03com\x00", i), Type: dns.TypeA}, small(b, i))
+	}
+	file := c.Marshal("", then)
+	b.Run("write", func(b *testing.B) {
+		for b.Loop() {
+			c.Marshal("", then)
+		}
+		b.ReportMetric(float64(len(file)), "octets")
+	})
+	b.Run("read", func(b *testing.B) {
+		for b.Loop() {
+			if n, err := New(20000, 64<<20, time.Hour).Unmarshal(file, "", then); err != nil || n < 15000 {
+				b.Fatal(n, err)
+			}
+		}
+	})
+}

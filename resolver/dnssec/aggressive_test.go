@@ -190,3 +190,20 @@ func FuzzKey(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkKnown is an answer made of what was proved, and a question about which
+// nothing is.
+func BenchmarkKnown(b *testing.B) {
+	w := home(b)
+	v := w.validator()
+	for _, name := range []string{"absent.nsec.test.", "absent.nsec3.test."} {
+		w.check(v, name, dns.TypeA)
+	}
+	for _, name := range []string{"x.absent.nsec.test.", "x.absent.nsec3.test.", "www.plain.test."} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				v.Known(name, dns.TypeA)
+			}
+		})
+	}
+}
