@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test race e2e bench bench-side bench-lists fuzz docs pictures check cross clean
+.PHONY: build test race e2e bench bench-side bench-dns bench-lists fuzz docs pictures check cross clean
 
 build: ## the static program, ./nightlatch
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o nightlatch ./cmd/nightlatch
@@ -21,6 +21,9 @@ bench: ## what the program costs; run it alone
 
 bench-side: ## beside a kernel tunnel, nftables and unbound, in namespaces: needs root and Debian's iperf3 dnsperf unbound wireguard-go wireguard-tools nftables iproute2; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY
 	$(GO) test -tags bench -count=1 -v -timeout 15m ./bench
+
+bench-dns: ## answers a second on loopback, beside Debian's unbound, dnsmasq-base, dnsdist and knot-resolver where they are installed; BENCH_SECONDS, BENCH_ROUNDS, BENCH_ONLY, BENCH_LOAD
+	$(GO) test -tags bench -count=1 -v -timeout 30m ./bench/dns
 
 bench-lists: ## blocklists beside a Go map and other programs' matchers, over a million names of the data pack; the comparison is a module of its own
 	$(GO) test -run '^$$' -bench 'Million|Resident|RefreshPeak|Match' -benchtime 2s ./blocklists
@@ -44,7 +47,7 @@ check: ## what CI asks before it tests
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'gofmt would change these files'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./e2e/...
-	$(GO) vet -tags bench ./bench
+	$(GO) vet -tags bench ./bench ./bench/dns
 	staticcheck ./...
 
 cross: ## the program for every platform it is meant for
