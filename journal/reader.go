@@ -2,7 +2,6 @@ package journal
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -76,7 +75,7 @@ func (j *Journal) Summary(ctx context.Context, since time.Time) (Summary, error)
 // now on, oldest first, until ctx ends or show errs. It looks into the file
 // every so often, and so works beside a gateway of another process. It begins
 // after f.After, so that nothing is missed between a first page and it; 0 means
-// after the newest  Before and Limit of f are not looked at.
+// after the newest. Before and Limit of f are not looked at.
 func (j *Journal) Follow(ctx context.Context, f Filter, every time.Duration, show func(StoredEvent) error) error {
 	if f.After == 0 {
 		newest, err := j.Events(ctx, Filter{Limit: 1})
@@ -87,7 +86,7 @@ func (j *Journal) Follow(ctx context.Context, f Filter, every time.Duration, sho
 			f.After = newest[0].ID
 		}
 	}
-	f.Before, f.Limit = 0, MaxLimit
+	f.Before = 0
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
@@ -96,18 +95,15 @@ func (j *Journal) Follow(ctx context.Context, f Filter, every time.Duration, sho
 			return nil
 		case <-tick.C:
 		}
-		fresh, err := j.Events(ctx, f)
+		err := j.Each(ctx, f, func(e StoredEvent) error {
+			f.After = e.ID
+			return show(e)
+		})
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
-		}
-		for _, e := range slices.Backward(fresh) {
-			f.After = e.ID
-			if err := show(e); err != nil {
-				return err
-			}
 		}
 	}
 }

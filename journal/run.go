@@ -90,6 +90,9 @@ func (j *Journal) tidy(ctx context.Context, sweep bool) error {
 		}
 		j.held.Store(busy)
 	}
+	if err := j.store.PruneMinutes(ctx, j.o.Now()); err != nil {
+		return err
+	}
 	removed, err := j.store.PruneAge(ctx, j.o.Retention, j.o.Now())
 	if err != nil {
 		return err

@@ -115,3 +115,34 @@ func page(ctx context.Context, db *sql.DB, k kindOf, f event.Filter, g *groups, 
 	}
 	return "SELECT t.* FROM " + k.table + " t WHERE t.id IN (SELECT value FROM json_each(?))", []any{list(p.found)}, true, nil
 }
+
+// Range gives the ids among which all events lie that f allows, lo above hi
+// when there are none.
+func (s *Store) Range(ctx context.Context, f event.Filter) (lo, hi int64, err error) {
+	db, err := s.reader()
+	if err != nil {
+		return 0, 0, readError("range", err)
+	}
+	lo, hi = math.MaxInt64, 0
+	for i, table := range eventTables() {
+		b, ok, err := span(ctx, db, i+1, f)
+		if err != nil {
+			return 0, 0, readError("range", err)
+		}
+		if !ok {
+			continue
+		}
+		var first, last sql.NullInt64 // two seeks; both in one SELECT would read the table
+		text := fmt.Sprintf("SELECT (SELECT min(id) FROM %[1]s WHERE id >= ?1), (SELECT max(id) FROM %[1]s WHERE id <= ?2)", table)
+		if err := db.QueryRowContext(ctx, text, b.lo, b.hi).Scan(&first, &last); err != nil {
+			return 0, 0, readError("range", err)
+		}
+		if first.Valid && last.Valid && first.Int64 <= last.Int64 {
+			lo, hi = min(lo, first.Int64), max(hi, last.Int64)
+		}
+	}
+	if hi == 0 {
+		return 1, 0, nil
+	}
+	return lo, hi, nil
+}

@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	// checkWithin bounds the integrity check at open, so that a large journal on
-	// a slow card does not hold up the phones. A check that did not finish is
-	// finished in the background by Run.
+	// checkAtOnce is up to which size, in bytes, a file is looked through for damage
+	// at open, and checkWithin how long: a large journal, or a slow card, must not
+	// hold up the phones. What was not finished is done in the background by Run.
+	checkAtOnce = 4 << 20
 	checkWithin = time.Second
 
 	busyWait = 5 * time.Second // for a lock another process holds: a reader's checkpoint, a backup
@@ -182,7 +183,8 @@ func openWriter(ctx context.Context, driver, path string) (db *sql.DB, c *sql.Co
 		return nil, nil, false, err
 	}
 	db.SetMaxOpenConns(1)
-	c, checked, err = setUp(ctx, db)
+	st, err := os.Stat(path)
+	c, checked, err = setUp(ctx, db, err == nil && st.Size() > checkAtOnce)
 	if err != nil {
 		_ = db.Close()
 		return nil, nil, false, err
@@ -190,27 +192,30 @@ func openWriter(ctx context.Context, driver, path string) (db *sql.DB, c *sql.Co
 	return db, c, checked, nil
 }
 
-func setUp(ctx context.Context, db *sql.DB) (c *sql.Conn, checked bool, err error) {
+func setUp(ctx context.Context, db *sql.DB, large bool) (c *sql.Conn, checked bool, err error) {
 	c, err = db.Conn(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	if checked, err = prepare(ctx, c); err != nil {
+	if checked, err = prepare(ctx, c, large); err != nil {
 		return nil, false, errors.Join(err, c.Close())
 	}
 	return c, checked, nil
 }
 
-func prepare(ctx context.Context, c *sql.Conn) (checked bool, err error) {
+func prepare(ctx context.Context, c *sql.Conn, large bool) (checked bool, err error) {
 	// Nothing is written before it is known that the file is ours and whole: a
 	// damaged one is set aside as it was found.
 	if _, err := version(ctx, c); err != nil {
 		return false, err
 	}
-	short, cancel := context.WithTimeout(ctx, checkWithin)
-	defer cancel()
-	err = integrity(short, c)
-	late := err != nil && short.Err() != nil && ctx.Err() == nil && !damaged(err)
+	late := large
+	if !large {
+		short, cancel := context.WithTimeout(ctx, checkWithin)
+		defer cancel()
+		err = integrity(short, c)
+		late = err != nil && short.Err() != nil && ctx.Err() == nil && !damaged(err)
+	}
 	if err != nil && !late {
 		return false, err
 	}
