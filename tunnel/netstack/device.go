@@ -9,12 +9,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
-	"gvisor.dev/gvisor/pkg/tcpip/stack/gro"
 )
-
-// groFlushes empties a GRO table: one Flush releases a single packet of each
-// bucket (google/gvisor pull request 14081), and a bucket holds eight.
-const groFlushes = 8
 
 // Device is the [tun.Device] between WireGuard and a stack. WireGuard reads it
 // from one goroutine and writes to it from one goroutine for each peer.
@@ -22,9 +17,8 @@ type Device struct {
 	link   *endpoint
 	mtu    int
 	batch  int
-	gro    bool
+	join   bool
 	events chan tun.Event
-	tables sync.Pool // *gro.GRO, one while a batch is written
 	once   sync.Once
 	cut    cutter
 
@@ -33,23 +27,10 @@ type Device struct {
 
 var _ tun.Device = (*Device)(nil)
 
-func newDevice(link *endpoint, mtu, batch int, useGRO bool) *Device {
-	d := &Device{link: link, mtu: mtu, batch: batch, gro: useGRO, events: make(chan tun.Event, 1)}
-	d.tables.New = func() any {
-		g := &gro.GRO{Dispatcher: joined{link}}
-		g.Init(true)
-		return g
-	}
+func newDevice(link *endpoint, mtu, batch int, join bool) *Device {
+	d := &Device{link: link, mtu: mtu, batch: batch, join: join, events: make(chan tun.Event, 1)}
 	return d
 }
-
-// joined takes packets that GRO has put together.
-type joined struct{ link *endpoint }
-
-func (j joined) DeliverNetworkPacket(p tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer) {
-	j.link.deliver(p, pkt)
-}
-func (joined) DeliverLinkPacket(tcpip.NetworkProtocolNumber, *stack.PacketBuffer) {}
 
 // File implements [tun.Device]; there is no file.
 func (d *Device) File() *os.File { return nil }
@@ -106,35 +87,27 @@ func (d *Device) next(wait bool) *stack.PacketBuffer {
 
 // Write implements [tun.Device]. The packets are of one peer, and their source
 // address is already proven to be its own. WireGuard uses the buffers again, so
-// they are copied; a packet that is no IP is dropped without hurting the rest.
+// they are copied; TCP segments that follow one another are joined on the way,
+// as the stack's work is by the packet. A packet that is no IP is dropped without
+// hurting the rest.
 func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
-	var g *gro.GRO
-	if d.gro && len(bufs) > 1 {
-		g = d.tables.Get().(*gro.GRO)
-	}
-	for _, b := range bufs {
-		proto, ok := protocol(b[offset:])
-		if !ok {
+	for at := 0; at < len(bufs); {
+		b := bufs[at][offset:]
+		proto, ok := protocol(b)
+		if !ok || d.intercept != nil && d.intercept(b) {
+			at++
 			continue
 		}
-		if d.intercept != nil && d.intercept(b[offset:]) {
-			continue
+		n, size := 1, len(b)
+		if d.join {
+			n, size = run(bufs[at:], offset)
 		}
-		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(b[offset:])})
+		pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: join(bufs[at:at+n], offset, size)})
 		pkt.NetworkProtocolNumber = proto
 		pkt.RXChecksumValidated = true
-		if g != nil {
-			g.Enqueue(pkt)
-		} else {
-			d.link.deliver(proto, pkt)
-		}
+		d.link.deliver(proto, pkt)
 		pkt.DecRef()
-	}
-	if g != nil {
-		for range groFlushes {
-			g.Flush()
-		}
-		d.tables.Put(g)
+		at += n
 	}
 	return len(bufs), nil
 }
