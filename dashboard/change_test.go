@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"nightlatch/dashboard/draft"
 	"nightlatch/dashboard/visible"
 	"nightlatch/journal"
 )
@@ -191,7 +192,7 @@ func TestEditAList(t *testing.T) {
 		t.Errorf("check while typing: %d %s", res.StatusCode, got)
 	}
 	h.fake.text = "rules:\r\n  - a.example\r\n"
-	was = digest([]byte(h.fake.text))
+	was = draft.Digest([]byte(h.fake.text))
 	if status, _ := send("rules:\n  - c.example\n", "save"); status != http.StatusSeeOther || h.fake.text != "rules:\r\n  - c.example\r\n" {
 		t.Errorf("the line ends of a file: %d %q", status, h.fake.text)
 	}

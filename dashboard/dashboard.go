@@ -181,6 +181,7 @@ func (d *Dashboard) routes() {
 	private("GET /api/v1/flows", d.apiFlows)
 	private("GET /api/v1/captures", d.apiCaptures)
 	private("GET /api/v1/captures/{id}", d.apiCapture)
+	d.apiRoutes(private)
 }
 
 // Handler gives the whole dashboard as one handler, to be served on loopback

@@ -3,22 +3,15 @@ package dashboard
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
-	"strings"
 
-	"nightlatch/config/edit"
 	"nightlatch/dashboard/desk"
-	"nightlatch/dashboard/visible"
+	"nightlatch/dashboard/draft"
 )
 
 // maxList is how large a list may be that is edited on a page: a person's own
-// has some hundred lines. maxDiff bounds the lines of a change that are shown.
-const (
-	maxList = 256 << 10
-	maxDiff = 400
-)
+// has some hundred lines.
+const maxList = 256 << 10
 
 func (d *Dashboard) listsPage(w http.ResponseWriter, r *http.Request) {
 	v := listsView{}
@@ -90,13 +83,10 @@ type editView struct {
 	Text    string
 	Was     string // SHA-256 of the file as it was opened: it may be changed meanwhile
 	Checked desk.Checked
-	Diff    []diffLine
+	Diff    []draft.Line
 	Ready   bool // it was looked at, and may be saved
 	Problem string
 }
-
-// diffLine is one line of a change.
-type diffLine struct{ Sign, Text string }
 
 func (d *Dashboard) editPage(w http.ResponseWriter, r *http.Request) {
 	v := editView{Name: r.PathValue("name")}
@@ -104,7 +94,7 @@ func (d *Dashboard) editPage(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	v.Text, v.Was = string(text), digest(text)
+	v.Text, v.Was = string(text), draft.Digest(text)
 	v.Checked, _ = d.desk.Check(v.Name, text)
 	d.show(w, r, http.StatusOK, page{Name: "edit", Title: "Edit " + v.Name, Body: v})
 }
@@ -121,17 +111,13 @@ func (d *Dashboard) ownText(w http.ResponseWriter, r *http.Request, name string)
 		d.fail(w, r, http.StatusNotFound, sentence(err))
 	case len(text) > maxList:
 		d.fail(w, r, http.StatusRequestEntityTooLarge, "This list is too large for a page. Edit its file; a running gateway takes it over.")
-	case !showable(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))):
+	case !draft.Showable(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))):
 		d.fail(w, r, http.StatusUnprocessableEntity, "This list holds letters that a page cannot show and would spoil. Edit its file; a running gateway takes it over.")
 	default:
 		return text, true
 	}
 	return nil, false
 }
-
-// showable tells whether a page shows a text as it is. One that it would make
-// visible letter by letter must not be saved from there.
-func showable(text []byte) bool { return bytes.Equal(visible.Text(text), text) }
 
 // editForm shows what a text would change, or saves it.
 func (d *Dashboard) editForm(w http.ResponseWriter, r *http.Request) {
@@ -144,15 +130,15 @@ func (d *Dashboard) editForm(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, http.StatusBadRequest, "The form could not be read, or the list is too large for a page.")
 		return
 	}
-	v.Text, v.Was = likeFile(r.PostForm.Get("text"), old), r.PostForm.Get("was")
+	v.Text, v.Was = draft.LikeFile(r.PostForm.Get("text"), old), r.PostForm.Get("was")
 	var err error
 	if v.Checked, err = d.desk.Check(v.Name, []byte(v.Text)); err != nil {
 		d.fail(w, r, http.StatusNotFound, sentence(err))
 		return
 	}
-	v.Diff, v.Ready = diff(string(old), v.Text), v.Checked.Problem == "" && v.Text != string(old)
-	if v.Was != digest(old) {
-		v.Problem, v.Was = "The file was changed meanwhile by something else. Look at the changes again: they are against the file as it is now.", digest(old)
+	v.Diff, v.Ready = draft.Diff(string(old), v.Text), v.Checked.Problem == "" && v.Text != string(old)
+	if v.Was != draft.Digest(old) {
+		v.Problem, v.Was = "The file was changed meanwhile by something else. Look at the changes again: they are against the file as it is now.", draft.Digest(old)
 		d.show(w, r, http.StatusConflict, page{Name: "edit", Title: "Edit " + v.Name, Body: v})
 		return
 	}
@@ -189,38 +175,10 @@ func (d *Dashboard) checkText(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, http.StatusBadRequest, "The form could not be read.")
 		return
 	}
-	c, err := d.desk.Check(name, []byte(likeFile(r.PostForm.Get("text"), nil)))
+	c, err := d.desk.Check(name, []byte(draft.LikeFile(r.PostForm.Get("text"), nil)))
 	if err != nil {
 		d.fail(w, r, http.StatusNotFound, sentence(err))
 		return
 	}
 	d.writeJSON(w, r, http.StatusOK, map[string]any{"rules": c.Rules, "problem": c.Problem, "line": c.Line, "column": c.Column})
-}
-
-// likeFile gives a text of a form the line ends of the file that it is for:
-// forms send CR LF always (HTML Living Standard §4.10.21.5).
-func likeFile(text string, old []byte) string {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	if bytes.Contains(old, []byte("\r\n")) {
-		return strings.ReplaceAll(text, "\n", "\r\n")
-	}
-	return text
-}
-
-func digest(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-func diff(old, text string) (out []diffLine) {
-	for line := range strings.Lines(edit.Diff([]byte(old), []byte(text))) {
-		if len(out) == maxDiff {
-			return append(out, diffLine{"@", "and more"})
-		}
-		line = strings.TrimSuffix(line, "\n")
-		if line != "" {
-			out = append(out, diffLine{line[:1], line[1:]})
-		}
-	}
-	return out
 }

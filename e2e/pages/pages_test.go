@@ -239,7 +239,7 @@ func testReport(t *testing.T, h *house, b *browser) {
 func testKeyboard(t *testing.T, h *house, b *browser) {
 	b.open(h.url + "/rules")
 	var seen []string
-	for range 14 {
+	for range 24 {
 		for _, kind := range []string{"keyDown", "keyUp"} {
 			b.call("Input.dispatchKeyEvent", map[string]any{"type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}, nil)
 		}

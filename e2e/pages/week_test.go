@@ -40,7 +40,7 @@ const settings = `tunnel:
   network4: 10.66.0.0/24
   network6: fd66:1:2:3::/64
 dns:
-  upstreams: ["https://dns.quad9.net/dns-query#127.0.0.1"]
+  upstreams: ["udp://127.0.0.1:%d"]
 dashboard:
   listen: 127.0.0.1:%d
 policy:
@@ -71,7 +71,7 @@ func newHouse(t *testing.T) *house {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h.write("nightlatch.yaml", fmt.Sprintf(settings, freePort(t), port))
+	h.write("nightlatch.yaml", fmt.Sprintf(settings, freePort(t), emptyDNS(t), port))
 	for _, d := range []string{"redmi", "galaxy", "ipad"} {
 		h.cli("device", "add", d)
 	}
@@ -166,6 +166,31 @@ func (h *house) up(port int) {
 		}
 	}
 	h.token = strings.TrimSpace(h.read("dashboard.token"))
+}
+
+// emptyDNS is a DNS server that knows of no records: it sends every question
+// back as an answer without any.
+func emptyDNS(t *testing.T) (port int) {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if n > 3 {
+				buf[2], buf[3] = buf[2]|0x80, 0x80 // QR, RA, NOERROR (RFC 1035 §4.1.1)
+				c.WriteTo(buf[:n], from)
+			}
+		}
+	}()
+	return c.LocalAddr().(*net.UDPAddr).Port
 }
 
 // site is a name that the phones of the week ask for.
