@@ -60,6 +60,9 @@ func (g *gateway) controlHandler() http.Handler {
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(g.status())
 	})
+	mux.HandleFunc("GET /facts", func(w http.ResponseWriter, r *http.Request) {
+		json.NewEncoder(w).Encode(g.facts())
+	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := g.reload(); err != nil {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)

@@ -15,6 +15,7 @@ import (
 	"nightlatch/cmd/nightlatch/cli"
 	"nightlatch/cmd/nightlatch/decode"
 	"nightlatch/cmd/nightlatch/device"
+	"nightlatch/cmd/nightlatch/doctor"
 	"nightlatch/cmd/nightlatch/edits"
 	"nightlatch/cmd/nightlatch/known"
 	"nightlatch/cmd/nightlatch/lists"
@@ -105,7 +106,7 @@ what they would have received.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.HomeDir, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.UsageError{Err: err, Command: cli.CommandName(c)} })
-	root.AddCommand(a.upCommand(), a.tryCommand(), device.Command(a.App, device.Gateway{Reload: reloadRunning, Live: fillLive}), a.checkCommand(), why.Command(a.App), wishes.Command(a.App),
+	root.AddCommand(a.upCommand(), a.tryCommand(), doctor.Command(a.App, doctor.Gateway{Ask: askFacts, Roots: rootCAs}), device.Command(a.App, device.Gateway{Reload: reloadRunning, Live: fillLive}), a.checkCommand(), why.Command(a.App), wishes.Command(a.App),
 		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App, reloadRunning), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
 	root.AddCommand(edits.Commands(a.App, tellRunning)...)
 	cli.WrapArgs(root)
