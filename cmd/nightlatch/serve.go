@@ -119,9 +119,14 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 	if err != nil {
 		return nil, err
 	}
+	kept, err := s.CacheFile()
+	if err != nil {
+		return nil, err
+	}
 	g.resolver, err = resolvers.New(resolver.Options{
-		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap, RootHints: hints, RootCAs: roots,
-		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, AllowPrivate: cfg.DNS.AllowPrivate,
+		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap,
+		RootHints: hints, RootCAs: roots, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, CacheFile: kept,
+		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, AllowPrivate: cfg.DNS.AllowPrivate,
 		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
 	}, cfg.OwnUpstreams())
 	if err != nil {
@@ -135,7 +140,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		GuardAllow:   append(w.guardAllow, cfg.Tunnel.AllowLAN...),
 		Peers:        peers(s), Policy: &g.policy, Recorder: g.canaries, Log: log,
 		Handlers: tunnel.Handlers{
-			DNS: g.resolver.ServeDNS, DNSNow: g.resolver.ServeNow, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
+			DNS: g.resolver.ServeDeclined, DNSNow: g.resolver.ServeNow, NameOf: g.nameOf, Sink: g.sinkhole.ServeConn,
 			SinkPacket: g.sinkhole.ServePacket, Observe: g.sinkhole.Observe,
 			Dial: w.dial, ListenPacket: w.listenPacket,
 		},

@@ -65,7 +65,7 @@ func (s *Set) ServeDNS(ctx context.Context, f policy.Flow, network string, wire 
 	return s.of(f.Device).ServeDNS(ctx, f, network, wire)
 }
 
-// ServeDeclined says why a query is not answered; see
+// ServeDeclined answers a query that ServeNow left; see
 // [resolver.Resolver.ServeDeclined].
 func (s *Set) ServeDeclined(ctx context.Context, f policy.Flow, network string, wire []byte) []byte {
 	return s.of(f.Device).ServeDeclined(ctx, f, network, wire)
