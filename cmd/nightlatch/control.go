@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/journalcmd"
 )
 
 // The control socket stands in the home folder, which only its owner may
@@ -63,6 +64,7 @@ func (g *gateway) controlHandler() http.Handler {
 	mux.HandleFunc("GET /facts", func(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(g.facts())
 	})
+	mux.Handle("POST /journal/forget", journalcmd.Forget(g.journal))
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		if err := g.reload(); err != nil {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nightlatch/cmd/nightlatch/home"
+	"nightlatch/cmd/nightlatch/journalcmd"
 	"nightlatch/cmd/nightlatch/terminal"
 	"nightlatch/config"
 	"nightlatch/journal"
@@ -20,7 +21,7 @@ import (
 func (a *app) logCommand() *cobra.Command {
 	var f journal.Filter
 	var follow, asJSON bool
-	var since time.Duration
+	var since, until string
 	c := &cobra.Command{
 		Use:   "log",
 		Short: "Print what happened: queries, flows, captures, notices",
@@ -37,18 +38,20 @@ needs one.`,
 			if err != nil {
 				return err
 			}
-			if since > 0 {
-				f.Since = time.Now().Add(-since)
+			if f.Since, f.Until, err = journalcmd.Between(c, since, until, time.Now()); err != nil {
+				return err
+			}
+			if err := journalcmd.CheckKind(c, f.Kind); err != nil {
+				return err
 			}
 			return a.printJournal(c.Context(), h, f, follow, asJSON)
 		},
 	}
 	fl := c.Flags()
 	fl.BoolVarP(&follow, "follow", "f", false, "go on with what happens now")
-	fl.StringVar(&f.Device, "device", "", "only this device")
-	fl.BoolVar(&f.Blocked, "blocked", false, "only what was not passed")
-	fl.StringVar(&f.NamePart, "name", "", "only names that hold this")
-	fl.DurationVar(&since, "since", 0, "only the last while: 30m, 24h")
+	journalcmd.Filters(fl, &f)
+	fl.StringVar(&since, "since", "", "from this moment on: 30m ago as 30m, 7d, or 2026-11-22T10:00")
+	fl.StringVar(&until, "until", "", "before this moment")
 	fl.IntVarP(&f.Limit, "lines", "n", 100, "how many lines at the most")
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	return c

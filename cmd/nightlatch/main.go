@@ -17,9 +17,11 @@ import (
 	"nightlatch/cmd/nightlatch/device"
 	"nightlatch/cmd/nightlatch/doctor"
 	"nightlatch/cmd/nightlatch/edits"
+	"nightlatch/cmd/nightlatch/journalcmd"
 	"nightlatch/cmd/nightlatch/known"
 	"nightlatch/cmd/nightlatch/lists"
 	"nightlatch/cmd/nightlatch/report"
+	"nightlatch/cmd/nightlatch/stats"
 	"nightlatch/cmd/nightlatch/why"
 	"nightlatch/cmd/nightlatch/wishes"
 	"os"
@@ -107,7 +109,7 @@ what they would have received.
 	root.PersistentFlags().StringVar(&a.HomeDir, "home", "", "home folder (default: $NIGHTLATCH_HOME, else ~/.nightlatch)")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return cli.UsageError{Err: err, Command: cli.CommandName(c)} })
 	root.AddCommand(a.upCommand(), a.tryCommand(), doctor.Command(a.App, doctor.Gateway{Ask: askFacts, Roots: rootCAs}), device.Command(a.App, device.Gateway{Reload: reloadRunning, Live: fillLive}), a.checkCommand(), why.Command(a.App), wishes.Command(a.App),
-		a.logCommand(), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App, reloadRunning), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
+		a.logCommand(), journalcmd.Command(a.App, askGateway), stats.Command(a.App), lists.Command(a.App, listGateway()), lists.Schema(a.App), decode.Command(a.App), ca.Command(a.App), canary.Command(a.App, reloadRunning), report.Command(a.App, version, rootCAs), known.Command(a.App), a.docsCommand(), a.versionCommand())
 	root.AddCommand(edits.Commands(a.App, tellRunning)...)
 	cli.WrapArgs(root)
 	return root
