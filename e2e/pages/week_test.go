@@ -41,6 +41,7 @@ const settings = `tunnel:
   network6: fd66:1:2:3::/64
 dns:
   upstreams: ["udp://127.0.0.1:%d"]
+  dnssec: off
 dashboard:
   listen: 127.0.0.1:%d
 policy:
