@@ -168,6 +168,7 @@ func TestEveryWay(t *testing.T) {
 // TestDatagrams: what is known at once, what is waited for, what is long, and
 // what comes by another address of the home.
 func TestDatagrams(t *testing.T) {
+	wholeLoopback(t)
 	l := newLab(t, func(o *Options) {
 		o.Plain = []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("[::]:0")}
 	})
@@ -411,6 +412,7 @@ func TestOwnNames(t *testing.T) {
 // TestIdle: connections beyond the bounds are closed, the others stay, and a
 // client elsewhere is served all the same.
 func TestIdle(t *testing.T) {
+	wholeLoopback(t)
 	l := newLab(t, func(o *Options) { o.TLS, o.HTTPS, o.QUIC = nil, nil, nil })
 	var open []net.Conn
 	defer func() {

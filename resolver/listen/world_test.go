@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,5 +261,14 @@ func eventually(t testing.TB, what string, ok func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("never: " + what)
 		}
+	}
+}
+
+// wholeLoopback skips a test that needs all of 127.0.0.0/8, which Linux has by
+// itself.
+func wholeLoopback(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only 127.0.0.1 answers here")
 	}
 }
