@@ -67,6 +67,7 @@ func trials() []trial {
 		{"DNS over HTTP/3, hard-coded address, name on a list", (*bypass).quic, "connection refused in QUIC, no byte went on", "deny mine:6 quic0.test ech claimed", "203.0.113.55:443"},
 		{"DNS over HTTPS without the S", request("/dns-query?dns=AAAB", "203.0.113.56"), "reset, no byte went on", "deny names asked past the gateway (HTTPDNS)", "203.0.113.56:80"},
 		{"HTTPDNS of Xiaomi", request("/gslb?tver=2&dm=a.io.mi.com,b.mi.com", "203.0.113.57"), "reset, no byte went on", "deny names asked past the gateway (HTTPDNS); asked a.io.mi.com b.mi.com", "203.0.113.57:80"},
+		{"HTTPDNS at an address on a list", request("/gslb?tver=2&dm=c.io.mi.com", "203.0.113.53"), "reset, no byte went on", "deny mine:5; asked c.io.mi.com", "203.0.113.53:80"},
 		{"HTTPDNS of Alibaba", request("/100000/d?host=www.aliyun.com", "203.0.113.58"), "reset, no byte went on", "deny names asked past the gateway (HTTPDNS); asked www.aliyun.com", "203.0.113.58:80"},
 		{"HTTPDNS of Tencent, encrypted", request("/d?dn=7765636861742e636f6d&id=1&alg=des", "203.0.113.59"), "reset, no byte went on", "deny names asked past the gateway (HTTPDNS)", "203.0.113.59:80"},
 		{"HTTPDNS with a name for a host", request("/gslb/?ver=4.0&list=x.example", "resolver.example"), "reset, no byte went on", "deny names asked past the gateway (HTTPDNS) resolver.example host claimed; asked x.example", "203.0.113.60:80"},

@@ -19,7 +19,10 @@ const (
 	protoICMPv6 = 58
 )
 
-const dnsPort = 53
+const (
+	dnsPort  = 53
+	httpPort = 80
+)
 
 // flowOf names the device and the ends of what a packet wants. The source is
 // proven by WireGuard: it drops packets from addresses that are not the peer's.

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"net"
 	"strings"
 	"time"
 
@@ -18,6 +19,10 @@ import (
 
 // reasonUnreadable: no client that means well sends such a hello.
 const reasonUnreadable = "TLS that hides its name"
+
+// coverName stands in the clear where one of Cloudflare's customers is meant: the
+// name that was resolved says more.
+const coverName = "cloudflare-ech.com"
 
 // refusal is why a connection ended that was let pass by its address.
 type refusal struct{ verdict policy.Verdict }
@@ -45,6 +50,44 @@ func (t *Tunnel) watch(ctx context.Context, f *flow) func(b []byte) (more bool, 
 	}
 }
 
+// tcpHear refuses a connection to an address that a list names, but first hears
+// what it asks for: it may be a name, of a resolver that apps carry inside.
+// Nothing goes on; there is no other end.
+func (t *Tunnel) tcpHear(ctx context.Context, r *request, f *flow) {
+	c := r.accept(ctx)
+	if c == nil {
+		f.refused()
+		return
+	}
+	f.peer.addTCP(1)
+	defer f.peer.addTCP(-1)
+	defer c.Abort()
+	defer context.AfterFunc(ctx, c.Abort)()
+	if w, ok := t.hear(c); ok {
+		f.says(w, time.Now())
+	}
+	f.refused() // first, so that the journal is never behind the phone
+	f.pause(ctx)
+}
+
+// hear reads the first bytes of a connection, for as long as they may take.
+func (t *Tunnel) hear(c net.Conn) (opening.Words, bool) {
+	c.SetReadDeadline(time.Now().Add(t.hold))
+	buf := t.buffers.Get().(*[]byte)
+	defer t.buffers.Put(buf)
+	for reader := (opening.Reader{}); ; {
+		n, err := c.Read(*buf)
+		if n > 0 {
+			if w, done := reader.Add((*buf)[:n]); done {
+				return w, true
+			}
+		}
+		if err != nil {
+			return opening.Words{}, false
+		}
+	}
+}
+
 // says takes in what a flow says of itself, and decides about it by that.
 func (f *flow) says(w opening.Words, now time.Time) policy.Verdict {
 	f.mu.Lock()
@@ -61,8 +104,11 @@ func (f *flow) says(w opening.Words, now time.Time) policy.Verdict {
 		next.Name = w.Name
 		f.known = f.how(w)
 	}
-	f.Flow = next
 	v := f.t.judge(&next, now)
+	if w.ECH && w.Name == coverName && f.resolved != "" && !v.Action.Stops() {
+		next.Name = f.resolved
+	}
+	f.Flow = next
 	if w.Kind == opening.Unreadable && !v.Wanted() {
 		v = policy.Verdict{Action: policy.Deny, Reason: reasonUnreadable}
 	}

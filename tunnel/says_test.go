@@ -17,6 +17,7 @@ import (
 	"nightlatch/hello/quicinitial"
 	"nightlatch/journal"
 	"nightlatch/policy"
+	"nightlatch/tunnel/opening"
 )
 
 // keeper is a server that keeps what it gets, byte by byte, and answers "ok" to
@@ -387,5 +388,32 @@ func TestReachLAN(t *testing.T) {
 		if err := r.guard.ControlLAN("tcp", closed, nil); err == nil {
 			t.Errorf("%s may be dialled", closed)
 		}
+	}
+}
+
+// TestHow: how a name is known, with and without a part that looks encrypted.
+func TestHow(t *testing.T) {
+	for _, c := range []struct {
+		resolved string
+		w        opening.Words
+		name     string
+		known    journal.Known
+	}{
+		{"a.example", opening.Words{Kind: opening.TLS, Name: "a.example", ECH: true}, "a.example", journal.KnownSNI}, // GREASE
+		{"a.example", opening.Words{Kind: opening.TLS, Name: "b.example", ECH: true}, "b.example", journal.KnownECH},
+		{"a.example", opening.Words{Kind: opening.QUIC, Name: coverName, ECH: true}, "a.example", journal.KnownECH},
+		{"", opening.Words{Kind: opening.TLS, Name: coverName, ECH: true}, coverName, journal.KnownECH | journal.Claimed},
+		{"a.example", opening.Words{Kind: opening.QUIC, Name: "b.example"}, "b.example", journal.KnownQUIC},
+		{"a.example", opening.Words{Kind: opening.TLS}, "a.example", journal.KnownDNS},
+	} {
+		r := newRig(t, 0, func(o *Options) {
+			o.Handlers.NameOf = func(policy.Device, netip.Addr) (string, bool) { return c.resolved, false }
+		})
+		f := newFlow(r.Tunnel, nil, policy.Flow{Proto: protoTCP, Dst: netip.MustParseAddrPort(site4 + ":443")})
+		f.judged(f.began)
+		if v := f.says(c.w, f.began); v.Action.Stops() || f.Name != c.name || f.known != c.known {
+			t.Errorf("%+v: %s by %v, %+v", c, f.Name, f.known, v)
+		}
+		r.stop()
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -75,6 +74,10 @@ func (t *Tunnel) serveTCP(fr *tcp.ForwarderRequest) {
 	case policy.Sink:
 		t.tcpSink(ctx, r, f)
 	default:
+		if v.Action == policy.Deny && v.Rule.List != "" && f.resolved == "" && f.Dst.Port() == httpPort {
+			t.tcpHear(ctx, r, f)
+			return
+		}
 		f.refused() // first, so that the journal is never behind the phone
 		f.pause(ctx)
 		r.answer(v.Action == policy.Deny)
@@ -181,7 +184,7 @@ func (t *Tunnel) tcpSink(ctx context.Context, r *request, f *flow) {
 	defer context.AfterFunc(ctx, c.Abort)()
 	f.peer.addTCP(1)
 	defer f.peer.addTCP(-1)
-	t.opts.Handlers.Sink(ctx, f.Flow, &countedConn{Conn: c, f: f})
+	t.opts.Handlers.Sink(ctx, f.Flow, &splice.Counted{Conn: c, Up: &f.up, Down: &f.down})
 	f.ended(context.Cause(ctx))
 }
 
@@ -192,7 +195,7 @@ func (r *request) accept(ctx context.Context) *splice.Phone {
 	defer cancel()
 	wq, done := new(waiter.Queue), make(chan struct{})
 	defer close(done)
-	defer context.AfterFunc(ctx, func() { giveUp(wq, done) })()
+	defer context.AfterFunc(ctx, func() { splice.GiveUp(wq, done) })()
 	ep, err := r.CreateEndpoint(wq)
 	if err != nil {
 		return nil
@@ -204,49 +207,4 @@ func (r *request) accept(ctx context.Context) *splice.Phone {
 	ep.SocketOptions().SetKeepAlive(true)
 	ep.SocketOptions().SetDelayOption(false)
 	return splice.NewPhone(wq, ep)
-}
-
-// giveUp ends a handshake that waits for the phone. The stack has no door for
-// that, but whenever the queue is woken it looks, and a handshake that is not
-// complete then is given up. Waking it again covers a stack that was not
-// listening yet.
-func giveUp(wq *waiter.Queue, done <-chan struct{}) {
-	again := time.NewTicker(giveUpAgain)
-	defer again.Stop()
-	for {
-		wq.Notify(waiter.WritableEvents)
-		select {
-		case <-done:
-			return
-		case <-again.C:
-		}
-	}
-}
-
-const giveUpAgain = 10 * time.Millisecond
-
-// countedConn counts what the sinkhole reads and writes.
-type countedConn struct {
-	net.Conn
-	f *flow
-}
-
-func (c *countedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	c.f.up.Add(int64(n))
-	return n, err
-}
-
-func (c *countedConn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	c.f.down.Add(int64(n))
-	return n, err
-}
-
-// CloseWrite lets the sinkhole half-close, as a server may.
-func (c *countedConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return nil
 }

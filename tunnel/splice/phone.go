@@ -2,6 +2,7 @@ package splice
 
 import (
 	"sync"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
@@ -41,4 +42,23 @@ func (c *Phone) Close() error {
 		err = c.TCPConn.Close()
 	})
 	return err
+}
+
+const giveUpAgain = 10 * time.Millisecond
+
+// GiveUp ends a handshake that waits for the phone. The stack has no door for
+// that, but whenever the queue is woken it looks, and a handshake that is not
+// complete then is given up. Waking it again covers a stack that was not
+// listening yet. It returns when done is closed.
+func GiveUp(wq *waiter.Queue, done <-chan struct{}) {
+	again := time.NewTicker(giveUpAgain)
+	defer again.Stop()
+	for {
+		wq.Notify(waiter.WritableEvents)
+		select {
+		case <-done:
+			return
+		case <-again.C:
+		}
+	}
 }
