@@ -58,7 +58,7 @@ func pictures(t *testing.T, h *house, b *browser, folder string) {
 		width int
 		dark  bool
 	}
-	looks := []look{{"now", 1280, false}, {"now", 360, true}, {"device", 1280, false}, {"why", 1280, true}, {"queries", 360, false}, {"edit", 1280, false}, {"lists", 360, true}}
+	looks := []look{{"now", 1280, false}, {"now", 360, true}, {"device", 1280, false}, {"why", 1280, true}, {"queries", 360, false}, {"edit", 1280, false}}
 	if os.Getenv("PICTURES_OF") == "all" {
 		looks = nil
 		for name := range everyPage() {
@@ -147,6 +147,12 @@ func testEveryPage(t *testing.T, h *house, b *browser) {
 				b.open(h.url + path)
 				var found []string
 				b.js(a11y, &found)
+				var load struct{ Bytes, Paint float64 }
+				b.js("({Bytes: performance.getEntriesByType('navigation')[0].encodedBodySize, Paint: (performance.getEntriesByName('first-contentful-paint')[0] || {startTime: 0}).startTime})", &load)
+				t.Logf("%s, %d pixels: %.0f bytes, first paint after %.0f ms", name, width, load.Bytes, load.Paint)
+				if load.Bytes > 150_000 {
+					t.Errorf("%s weighs %.0f bytes", name, load.Bytes)
+				}
 				for _, f := range found {
 					t.Errorf("%s, %d pixels, dark %v: %s", name, width, dark, f)
 				}
