@@ -106,30 +106,7 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 
-	roots, err := rootCAs(s)
-	if err != nil {
-		return nil, err
-	}
-	names, err := s.Names()
-	if err != nil {
-		return nil, err
-	}
-	g.names.Store(names)
-	validation, anchors, hints, err := validation(s)
-	if err != nil {
-		return nil, err
-	}
-	kept, err := s.CacheFile()
-	if err != nil {
-		return nil, err
-	}
-	g.resolver, err = resolvers.New(resolver.Options{
-		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap,
-		RootHints: hints, RootCAs: roots, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, CacheFile: kept,
-		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, AllowPrivate: cfg.DNS.AllowPrivate,
-		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
-	}, cfg.OwnUpstreams())
-	if err != nil {
+	if err := g.openResolver(s); err != nil {
 		return nil, err
 	}
 
@@ -149,6 +126,36 @@ func serve(ctx context.Context, s *home.Settings, w world, log *slog.Logger) (_ 
 		return nil, err
 	}
 	return g, g.openDoors()
+}
+
+// openResolver makes the resolver, and one for every device that has upstreams
+// of its own.
+func (g *gateway) openResolver(s *home.Settings) error {
+	cfg := s.Config
+	roots, err := rootCAs(s)
+	if err != nil {
+		return err
+	}
+	names, err := s.Names()
+	if err != nil {
+		return err
+	}
+	g.names.Store(names)
+	validation, anchors, hints, err := validation(s)
+	if err != nil {
+		return err
+	}
+	kept, err := s.CacheFile()
+	if err != nil {
+		return err
+	}
+	g.resolver, err = resolvers.New(resolver.Options{
+		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap,
+		RootHints: hints, RootCAs: roots, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, CacheFile: kept,
+		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, AllowPrivate: cfg.DNS.AllowPrivate,
+		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
+	}, cfg.OwnUpstreams())
+	return err
 }
 
 // openJournal opens the journal, and puts the watcher of planted values before it.
