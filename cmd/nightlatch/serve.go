@@ -153,7 +153,7 @@ func (g *gateway) openResolver(s *home.Settings) error {
 		Policy: &g.policy, Recorder: g.canaries, Upstreams: cfg.DNS.Upstreams, Strategy: cfg.DNS.Strategy, Bootstrap: cfg.DNS.Bootstrap,
 		RootHints: hints, RootCAs: roots, Forward: cfg.DNS.Forward, CacheEntries: cfg.DNS.Cache, CacheFile: kept,
 		SinkAddr: g.sinkhole.Addr, Local: g.localNames(), Names: &g.names, AllowPrivate: cfg.DNS.AllowPrivate,
-		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: log,
+		BlockTTL: time.Duration(cfg.DNS.BlockTTL), Validation: validation, Anchors: anchors, Unsigned: cfg.DNS.Unsigned, Log: g.log,
 	}, cfg.OwnUpstreams())
 	return err
 }
