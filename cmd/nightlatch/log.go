@@ -34,14 +34,15 @@ needs one.`,
   nightlatch log --name miui --json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, args []string) error {
-			h, err := a.NeedHome()
-			if err != nil {
-				return err
-			}
+			var err error
 			if f.Since, f.Until, err = journalcmd.Between(c, since, until, time.Now()); err != nil {
 				return err
 			}
 			if err := journalcmd.CheckKind(c, f.Kind); err != nil {
+				return err
+			}
+			h, err := a.NeedHome()
+			if err != nil {
 				return err
 			}
 			return a.printJournal(c.Context(), h, f, follow, asJSON)
