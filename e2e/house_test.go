@@ -337,7 +337,6 @@ func (h *house) testWaysAround(t *testing.T) {
 		{"DNS over TLS", googleDNS, "853"},
 		{"DNS over TLS to our own upstream", dnsAddr, "853"},
 		{"DNS over HTTPS by address", googleDNS, "443"},
-		{"HTTPDNS, hard-coded in firmware", httpDNS, "80"},
 	} {
 		begin := time.Now()
 		out, err := h.in(h.phone, "bash", "-c", "exec 3<>/dev/tcp/"+c.host+"/"+c.port)
@@ -347,6 +346,11 @@ func (h *house) testWaysAround(t *testing.T) {
 		if took := time.Since(begin); took > 5*time.Second {
 			t.Errorf("%s was left waiting for %s", c.what, took)
 		}
+	}
+	// Its question is heard before it is refused, and goes nowhere.
+	out, err := h.in(h.phone, "curl", "-sS", "-m", "5", "http://"+httpDNS+"/gslb?tver=2&dm=ots.io.mi.com")
+	if err == nil || !strings.Contains(out, "reset") {
+		t.Errorf("HTTPDNS, hard-coded in firmware: %v %s", err, out)
 	}
 }
 

@@ -218,6 +218,7 @@ func TestStory(t *testing.T) {
 			t.Errorf("the capture has no %s %s", kind, value)
 		}
 	}
+	await(h, "the name asked of HTTPDNS", func(q journal.Query) bool { return q.Network == "httpdns" && q.Name == "ots.io.mi.com" })
 	await(h, "the flow to the literal address", func(f journal.Flow) bool { return f.Dst.String() == story.Literal+":80" })
 	if err := h.end(); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func Tell(ctx context.Context, p *phone.Phone, sink netip.Prefix, tell func(Step
 		{"looks for a DNS over HTTPS server, dns.google", func(ctx context.Context) (string, error) {
 			return s.ask(ctx, "udp", google, "dns.google")
 		}},
-		{"talks to " + HTTPDNS + " (HTTPDNS, hard-coded)", func(ctx context.Context) (string, error) { return s.connect(ctx, HTTPDNS+":80") }},
+		{"talks to " + HTTPDNS + " (HTTPDNS, hard-coded)", func(ctx context.Context) (string, error) { return s.httpDNS(ctx) }},
 		{"talks to " + Literal + ", an address it never asked for", func(ctx context.Context) (string, error) { return s.connect(ctx, Literal+":80") }},
 	}
 	for _, step := range steps {
@@ -125,6 +125,32 @@ func (s *teller) connect(ctx context.Context, address string) (string, error) {
 		return "refused", nil
 	}
 	return "", err
+}
+
+// httpDNS asks the phone maker's own resolver for a name, in plain HTTP. The
+// gateway hears the question before it refuses it.
+func (s *teller) httpDNS(ctx context.Context) (string, error) {
+	c, err := s.phone.DialContext(ctx, "tcp", HTTPDNS+":80")
+	if isRefused(err) {
+		return "refused", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if d, ok := ctx.Deadline(); ok {
+		c.SetDeadline(d)
+	}
+	io.WriteString(c, "GET /gslb?tver=2&dm=ots.io.mi.com HTTP/1.1\r\nHost: "+HTTPDNS+"\r\n\r\n") // a failure shows on reading
+	if n, err := c.Read(make([]byte, 1)); n > 0 || isTimeout(err) {
+		return fmt.Sprintf("not refused: %d bytes, %v", n, err), nil
+	}
+	return "refused", nil
+}
+
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
 }
 
 // isRefused tells a RST from silence; the user-space stack of the phone has
