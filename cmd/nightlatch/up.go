@@ -94,6 +94,7 @@ func (a *app) up(ctx context.Context, h home.Home, log *slog.Logger, quietly boo
 		{"control", servePages(g.controlHandler(), []net.Listener{control})},
 		{"watch", g.watch},
 		{"subscriptions", g.subscribe},
+		{"port mapping", g.keepPort},
 	}
 	if !quietly {
 		rooms = append(rooms, room{"events", g.tell(a.Stdout)})

@@ -40,7 +40,7 @@ func Command(c *cli.App, g Gateway) *cobra.Command {
 	return cli.Group("device", "Add, show and remove phones",
 		"A device is one phone (or tablet, or laptop) with its own key and its own addresses in the tunnel.\nA running gateway takes every change at once.",
 		"  nightlatch device add tablet\n  nightlatch device list",
-		a.add(), a.list(), a.show(), a.set(), a.switched(true), a.switched(false), a.rename(), a.rotate(), a.remove())
+		a.add(), a.invite(), a.list(), a.show(), a.set(), a.switched(true), a.switched(false), a.rename(), a.rotate(), a.remove())
 }
 
 // Info is a device as scripts see it. Keys that are secret stay away.
@@ -53,8 +53,8 @@ type Info struct {
 	Note          string       `json:"note,omitempty"`
 	Ended         string       `json:"ended,omitempty"` // why it may not connect: disabled or expired
 	Until         *time.Time   `json:"until,omitempty"`
-	Keepalive     string       `json:"keepalive,omitempty"` // absent: as tunnel.keepalive says
-	MTU           int          `json:"mtu,omitempty"`       // absent: as tunnel.mtu says
+	Keepalive     string       `json:"keepalive,omitempty"`      // absent: as tunnel.keepalive says
+	MTU           int          `json:"mtu,omitempty"`            // absent: as tunnel.mtu says
 	LastHandshake *time.Time   `json:"last_handshake,omitempty"` // nil: never, or no gateway is running
 	Endpoint      string       `json:"endpoint,omitempty"`
 	RxBytes       uint64       `json:"rx_bytes,omitempty"`

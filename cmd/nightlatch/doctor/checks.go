@@ -88,7 +88,11 @@ func arrivals(f *Facts) Finding {
 	a := f.Gate.Arrivals
 	switch {
 	case a.Packets == 0:
-		return warn(check, fmt.Sprintf(forward, f.Gate.Port), "nothing has come to udp %d since the start", f.Gate.Port)
+		remedy := fmt.Sprintf(forward, f.Gate.Port)
+		if f.Mapping == "ask" && f.Net.OutsideBy != "" { // the router can be talked to
+			remedy = "let this router open the port by itself (tunnel.port_mapping: keep, then restart), or " + remedy
+		}
+		return warn(check, remedy, "nothing has come to udp %d since the start", f.Gate.Port)
 	case a.Answered > 0 || a.Data > 0 && a.Initiations == 0 && a.WrongKey == 0:
 		return ok(check, "%d packets, the last %s ago; handshakes answered: %d", a.Packets, ago(f.Now, a.Last), a.Answered)
 	case a.Initiations > 0:

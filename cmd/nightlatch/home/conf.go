@@ -16,6 +16,11 @@ const ownKey = "PUT-THE-PHONE'S-OWN-PRIVATE-KEY-HERE"
 // shown as a QR code.
 func Whole(conf []byte) bool { return !bytes.Contains(conf, []byte(ownKey)) }
 
+// WithPrivate puts a private key into a .conf that waits for one.
+func WithPrivate(conf []byte, private config.Key) []byte {
+	return bytes.Replace(conf, []byte(ownKey), []byte(private.String()), 1)
+}
+
 // privateOf gives the private key in a .conf that was made here; "" when the phone
 // made its own.
 func privateOf(conf []byte) string {
