@@ -196,7 +196,7 @@ func endpoint(f *Facts) Finding {
 		}
 	}
 	if n.Outside.IsValid() || n.Outward4.IsValid() && !notPublic(n.Outward4) {
-		return bad(check, "update the name at its provider (or let nightlatch do it: ddns), or correct tunnel.endpoint", "%s leads to %s, which is not here", f.Endpoint, n.Resolved[0])
+		return bad(check, "update the name at its provider, or correct tunnel.endpoint", "%s leads to %s, which is not here", f.Endpoint, n.Resolved[0])
 	}
 	return warn(check, "", "%s leads to %s; whether that is here is unknown", f.Endpoint, n.Resolved[0])
 }
