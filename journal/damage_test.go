@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"nightlatch/journal/sqlite/file"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"nightlatch/journal/sqlite"
 )
 
 // filled makes a closed journal with many events.
@@ -125,7 +124,7 @@ func TestBitFlips(t *testing.T) {
 		}
 		j, err := Open(t.Context(), Options{Path: at, Driver: "sqlite"})
 		if err != nil {
-			var never *sqlite.RefusedError // the version number itself was hit
+			var never *file.RefusedError // the version number itself was hit
 			if !errors.As(err, &never) {
 				t.Errorf("seed %d: %v", seed, err)
 			}

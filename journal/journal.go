@@ -14,6 +14,7 @@ import (
 	"nightlatch/journal/batch"
 	"nightlatch/journal/event"
 	"nightlatch/journal/sqlite"
+	"nightlatch/journal/sqlite/file"
 )
 
 // Options of a [Journal].
@@ -120,12 +121,12 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		}
 		j.notice(l, text)
 	}))
-	var never *sqlite.RefusedError
+	var never *file.RefusedError
 	if err != nil && (errors.As(err, &never) || ctx.Err() != nil) {
 		return nil, errors.Join(fmt.Errorf("journal: open %s: %w", o.Path, err), j.store.Close())
 	}
 	j.queue = batch.New(batch.Store[Event](j.store), batch.Options[Event]{
-		Weigh: event.Weigh, Refused: sqlite.Refuses, Failing: err, Changed: j.changed,
+		Weigh: event.Weigh, Refused: file.Refuses, Failing: err, Changed: j.changed,
 	})
 	for _, text := range early {
 		j.notice(Error, text)
@@ -201,7 +202,7 @@ func (j *Journal) notice(l Level, text string) {
 // notice each, however often it tries.
 func (j *Journal) changed(err error) {
 	if err != nil {
-		j.notice(Error, fmt.Sprintf("events cannot be written to %s: %s; the gateway goes on and tries again", j.o.Path, sqlite.Plainly(err)))
+		j.notice(Error, fmt.Sprintf("events cannot be written to %s: %s; the gateway goes on and tries again", j.o.Path, file.Plainly(err)))
 		return
 	}
 	j.notice(Info, "events are written again to "+j.o.Path)
@@ -223,7 +224,7 @@ func (j *Journal) Stats() Stats {
 	st.Lost += c.Lost
 	st.Written, st.Queued = c.Written, c.Queued
 	if err := j.queue.Trouble(); err != nil {
-		st.Trouble = sqlite.Plainly(err)
+		st.Trouble = file.Plainly(err)
 	}
 	return st
 }

@@ -33,7 +33,7 @@ func sweeps() []string {
 // sweep removes texts, rules, questions and routes that nothing refers to.
 func (s *Store) Sweep(ctx context.Context) error {
 	return s.do(ctx, func(c *sql.Conn) error {
-		for _, table := range []string{"word", "rule", "verdict", "question", "route"} { // readers remember ids: none is given twice
+		for _, table := range []string{"word", "rule", "verdict", "question", "route"} { // file.Readers remember ids: none is given twice
 			_, err := c.ExecContext(ctx, "INSERT INTO given SELECT ?1, max(id) FROM "+table+" HAVING max(id) IS NOT NULL ON CONFLICT (of) DO UPDATE SET id = max(id, excluded.id)", table)
 			if err != nil {
 				return err
@@ -44,7 +44,7 @@ func (s *Store) Sweep(ctx context.Context) error {
 				return err
 			}
 		}
-		s.in.forget() // it may know what is gone
+		s.in.Forget() // it may know what is gone
 		return nil
 	})
 }

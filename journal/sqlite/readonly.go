@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"nightlatch/journal/sqlite/file"
 	"os"
 )
 
@@ -31,12 +32,12 @@ func (s *Store) openReadOnly(ctx context.Context) error {
 		if err = s.openReaders(immutable); err != nil {
 			return err
 		}
-		if err = s.readable(ctx); err == nil || code(err) != codeCantOpen && code(err) != codeReadOnly {
+		if err = s.readable(ctx); err == nil || file.Code(err) != file.CodeCantOpen && file.Code(err) != file.CodeReadOnly {
 			break
 		}
 		_ = s.read.Close()
 	}
-	if err != nil && damaged(err) {
+	if err != nil && file.Damaged(err) {
 		return fmt.Errorf("%w; start the gateway: it keeps the file aside and begins a new one", err)
 	}
 	return err
@@ -48,9 +49,9 @@ func (s *Store) readable(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	v, err := version(ctx, c)
-	if err == nil && v < len(migrations()) {
-		err = fmt.Errorf("the file is older (version %d); start the gateway once to bring it to version %d", v, len(migrations()))
+	v, err := file.Version(ctx, c)
+	if err == nil && v < len(file.Migrations()) {
+		err = fmt.Errorf("the file is older (version %d); start the gateway once to bring it to version %d", v, len(file.Migrations()))
 	}
 	return err
 }

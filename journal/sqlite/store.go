@@ -1,3 +1,6 @@
+// Package sqlite keeps the journal's events in one SQLite file: it opens, heals
+// and migrates the file, writes batches, reads pages and summaries, and forgets.
+// It imports no driver: that is named in [Options] and enters by the program.
 package sqlite
 
 import (
@@ -10,6 +13,8 @@ import (
 	"time"
 
 	"nightlatch/journal/event"
+	"nightlatch/journal/intern"
+	"nightlatch/journal/sqlite/file"
 )
 
 // Store is the file: one connection that writes, a few that read. Its Write is
@@ -23,7 +28,7 @@ type Store struct {
 	mu      sync.Mutex // one writer at a time; guards what follows
 	db      *sql.DB
 	c       *sql.Conn
-	in      *intern
+	in      *intern.Words
 	file    os.FileInfo // of the open file, to notice that it was replaced
 	next    int64       // id of the next event
 	checked bool        // the integrity check at open was finished
@@ -43,7 +48,7 @@ type Options struct {
 }
 
 // Open opens the file for writing. When it errs, the store is there all the
-// same, and every Write tries to open the file again; only a [RefusedError]
+// same, and every Write tries to open the file again; only a [file.RefusedError]
 // will not pass.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{o: o, walk: walked}
@@ -66,12 +71,12 @@ func (s *Store) open(ctx context.Context) error {
 	if s.c != nil {
 		_ = s.shut() // into the nameless file; there is nobody to tell
 	}
-	db, c, checked, err := openWriter(ctx, s.o.Driver, s.o.Path)
-	if err != nil && damaged(err) {
+	db, c, checked, err := file.OpenWriter(ctx, s.o.Driver, s.o.Path)
+	if err != nil && file.Damaged(err) {
 		if err := s.replace(err); err != nil {
 			return err
 		}
-		db, c, checked, err = openWriter(ctx, s.o.Driver, s.o.Path)
+		db, c, checked, err = file.OpenWriter(ctx, s.o.Driver, s.o.Path)
 	}
 	if err != nil {
 		return err
@@ -83,19 +88,19 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	s.db, s.c, s.checked, s.in = db, c, checked, newIntern(c)
+	s.db, s.c, s.checked, s.in = db, c, checked, intern.New(c)
 	s.file, _ = os.Stat(s.o.Path) // an error here shows at the next write
 	return s.openReaders(false)
 }
 
 // openReaders opens the connections that read.
 func (s *Store) openReaders(immutable bool) error {
-	db, err := sql.Open(s.o.Driver, dsn(s.o.Path, true, immutable))
+	db, err := sql.Open(s.o.Driver, file.DSN(s.o.Path, true, immutable))
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(readers)
-	db.SetMaxIdleConns(readers)
+	db.SetMaxOpenConns(file.Readers)
+	db.SetMaxIdleConns(file.Readers)
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	s.read = db
@@ -124,7 +129,7 @@ func (s *Store) shut() error {
 		errs = append(errs, read.Close())
 	}
 	if s.c != nil {
-		s.in.close()
+		s.in.Close()
 		errs = append(errs, s.c.Close(), s.db.Close())
 		s.db, s.c, s.in = nil, nil, nil
 	}
@@ -134,7 +139,7 @@ func (s *Store) shut() error {
 // replace moves the damaged file aside. Callers hold mu.
 func (s *Store) replace(why error) error {
 	_ = s.shut() // a damaged file may fail to close; it is given up either way
-	to, err := moveAside(s.o.Path, s.o.Now())
+	to, err := file.MoveAside(s.o.Path, s.o.Now())
 	if err != nil {
 		return fmt.Errorf("the file is damaged (%w) and cannot be moved aside: %w", why, err)
 	}
@@ -147,7 +152,7 @@ func (s *Store) Write(ctx context.Context, events []event.Event) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := s.write(ctx, events)
-	if err != nil && damaged(err) && s.c != nil {
+	if err != nil && file.Damaged(err) && s.c != nil {
 		if err := s.replace(err); err != nil {
 			return err
 		}
@@ -179,17 +184,17 @@ func (s *Store) write(ctx context.Context, events []event.Event) error {
 
 // inTx runs f in a transaction. Callers hold mu and the file is open.
 func (s *Store) inTx(ctx context.Context, f func() error) error {
-	if _, err := s.in.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := s.in.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	err := f()
 	if err == nil {
-		_, err = s.in.exec(ctx, "COMMIT")
+		_, err = s.in.Exec(ctx, "COMMIT")
 	}
 	if err != nil {
 		// Some failures (a full disk) have rolled back by themselves: no error then.
 		_, _ = s.c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-		s.in.forget()
+		s.in.Forget()
 	}
 	return err
 }
@@ -263,8 +268,8 @@ func (s *Store) FinishCheck(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = integrity(ctx, db)
-	if err == nil || !damaged(err) {
+	err = file.Integrity(ctx, db)
+	if err == nil || !file.Damaged(err) {
 		return err
 	}
 	s.mu.Lock()
@@ -293,3 +298,11 @@ func (s *Store) Pragma(ctx context.Context, text string) error {
 	_, err := s.c.ExecContext(ctx, "PRAGMA "+text)
 	return err
 }
+
+// Values of hour.kind. They are in files: never renumber them.
+const (
+	hourQuery   = 1
+	hourFlow    = 2
+	hourCapture = 3
+	hourNotice  = 4
+)

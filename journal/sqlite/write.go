@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nightlatch/journal/event"
+	"nightlatch/journal/intern"
 )
 
 // The queries of a batch go in rows of rowsAtOnce per statement: with one
@@ -33,7 +34,7 @@ func (t tally) add(at int64, kind int, device, id, times int64, seen time.Time, 
 	}
 	r.last = id
 	r.events += times
-	r.blocked += times * int64(flag(blocked))
+	r.blocked += times * int64(intern.Flag(blocked))
 	r.up += up
 	r.down += down
 	r.seen = max(r.seen, seen.UnixMilli())
@@ -59,7 +60,7 @@ type queryRow struct{ id, time, question, answers, took, repeats int64 }
 
 // insertion writes one batch inside an open transaction.
 type insertion struct {
-	*intern
+	*intern.Words
 	ctx    context.Context // of this one write
 	next   int64           // id of the next event
 	hour   tally
@@ -71,8 +72,8 @@ type insertion struct {
 
 type askedRow struct{ events, last int64 }
 
-func newInsertion(ctx context.Context, in *intern, next int64) *insertion {
-	return &insertion{intern: in, ctx: ctx, next: next, hour: tally{}, minute: tally{}, asked: map[[2]int64]*askedRow{}, latest: map[[2]int64]int{}}
+func newInsertion(ctx context.Context, in *intern.Words, next int64) *insertion {
+	return &insertion{Words: in, ctx: ctx, next: next, hour: tally{}, minute: tally{}, asked: map[[2]int64]*askedRow{}, latest: map[[2]int64]int{}}
 }
 
 // foldWithin is how soon a query that is the same in everything but time and
@@ -103,11 +104,11 @@ func (w *insertion) event(e event.Event) error {
 }
 
 func (w *insertion) query(id int64, q *event.Query) error {
-	question, device, err := w.question(w.ctx, q)
+	question, device, err := w.Question(w.ctx, q)
 	if err != nil {
 		return err
 	}
-	answers, err := w.word(w.ctx, joined(q.Answers))
+	answers, err := w.Word(w.ctx, joined(q.Answers))
 	if err != nil {
 		return err
 	}
@@ -189,24 +190,24 @@ func (s *sender) row(values ...any) {
 func (s *sender) end() error {
 	if n := len(s.args) / s.columns; n > 0 && s.err == nil {
 		one := "(?" + strings.Repeat(",?", s.columns-1) + ")"
-		_, s.err = s.w.exec(s.w.ctx, s.begin+one+strings.Repeat(","+one, n-1)+s.after, s.args...)
+		_, s.err = s.w.Exec(s.w.ctx, s.begin+one+strings.Repeat(","+one, n-1)+s.after, s.args...)
 	}
 	s.args = s.args[:0]
 	return s.err
 }
 
 func (w *insertion) flow(id int64, f *event.Flow) error {
-	route, err := w.route(w.ctx, f)
+	route, err := w.Route(w.ctx, f)
 	if err != nil {
 		return err
 	}
-	ids, err := w.wordArgs(w.ctx, f.Device, f.Err)
+	ids, err := w.WordArgs(w.ctx, f.Device, f.Err)
 	if err != nil {
 		return err
 	}
 	w.count(hourFlow, ids[0].(int64), id, 1, f.Time, f.Time.Add(f.Took), f.Verdict.Action != 0, f.Up, f.Down)
-	_, err = w.exec(w.ctx, "INSERT INTO flow (id, time, route, src, up, down, took, err) VALUES (?,?,?,?,?,?,?,?)",
-		id, f.Time.UnixMilli(), route, address(f.Src), f.Up, f.Down, f.Took.Microseconds(), ids[1])
+	_, err = w.Exec(w.ctx, "INSERT INTO flow (id, time, route, src, up, down, took, err) VALUES (?,?,?,?,?,?,?,?)",
+		id, f.Time.UnixMilli(), route, intern.Address(f.Src), f.Up, f.Down, f.Took.Microseconds(), ids[1])
 	return err
 }
 
@@ -223,7 +224,7 @@ func (w *insertion) capture(id int64, c *event.Capture) error {
 		}
 		tls = string(b)
 	}
-	args, err := w.wordArgs(w.ctx, c.Device, c.Name, address(c.Dst), c.Scheme, c.Method, c.ContentType, c.UserAgent, tls,
+	args, err := w.WordArgs(w.ctx, c.Device, c.Name, intern.Address(c.Dst), c.Scheme, c.Method, c.ContentType, c.UserAgent, tls,
 		c.Result.Verdict, joined(c.Result.Flags), joined(layers))
 	if err != nil {
 		return err
@@ -233,7 +234,7 @@ func (w *insertion) capture(id int64, c *event.Capture) error {
 	if len(c.Sample) > 0 {
 		sample = c.Sample
 	}
-	_, err = w.exec(w.ctx, `INSERT INTO capture (device, name, dst, scheme, method, content_type, user_agent, tls,
+	_, err = w.Exec(w.ctx, `INSERT INTO capture (device, name, dst, scheme, method, content_type, user_agent, tls,
 		verdict, flags, layers, id, time, path, size, repeats, sample) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 		append(args, id, c.Time.UnixMilli(), c.Path, c.Size, c.Repeats, sample)...)
 	if err != nil {
@@ -248,11 +249,11 @@ func (w *insertion) findings(id int64, c *event.Capture) error {
 		if i < len(c.Marks) {
 			mark = c.Marks[i]
 		}
-		args, err := w.wordArgs(w.ctx, f.Kind, f.Value, f.Path, joined(f.Chain))
+		args, err := w.WordArgs(w.ctx, f.Kind, f.Value, f.Path, joined(f.Chain))
 		if err != nil {
 			return err
 		}
-		_, err = w.exec(w.ctx, "INSERT INTO finding (kind, value, path, chain, confidence, capture, mark) VALUES (?,?,?,?,?,?,?)",
+		_, err = w.Exec(w.ctx, "INSERT INTO finding (kind, value, path, chain, confidence, capture, mark) VALUES (?,?,?,?,?,?,?)",
 			append(args, int(f.Confidence), id, int64(mark))...)
 		if err != nil {
 			return err
@@ -262,12 +263,12 @@ func (w *insertion) findings(id int64, c *event.Capture) error {
 }
 
 func (w *insertion) notice(id int64, n *event.Notice) error {
-	args, err := w.wordArgs(w.ctx, n.Room, n.Device, n.Text)
+	args, err := w.WordArgs(w.ctx, n.Room, n.Device, n.Text)
 	if err != nil {
 		return err
 	}
 	w.count(hourNotice, args[1].(int64), id, 1, n.Time, n.Time, false, 0, 0)
-	_, err = w.exec(w.ctx, "INSERT INTO notice (room, device, text, id, time, level) VALUES (?,?,?,?,?,?)",
+	_, err = w.Exec(w.ctx, "INSERT INTO notice (room, device, text, id, time, level) VALUES (?,?,?,?,?,?)",
 		append(args, id, n.Time.UnixMilli(), int(n.Level))...)
 	return err
 }
@@ -280,7 +281,7 @@ func (w *insertion) finish() error {
 		}
 	}
 	for k, r := range w.hour {
-		_, err := w.exec(w.ctx, `INSERT INTO hour (hour, kind, device, first, last, events, blocked, up, down, seen)
+		_, err := w.Exec(w.ctx, `INSERT INTO hour (hour, kind, device, first, last, events, blocked, up, down, seen)
 			VALUES (?,?,?,?,?,?,?,?,?,?)
 			ON CONFLICT (hour, kind, device) DO UPDATE SET
 				first = min(first, excluded.first), last = max(last, excluded.last),

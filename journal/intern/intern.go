@@ -1,4 +1,6 @@
-package sqlite
+// Package intern keeps each text, rule, question and route of the journal once,
+// and gives its number: the first time from the file, later from memory.
+package intern
 
 import (
 	"context"
@@ -39,10 +41,10 @@ func (r *recent[K]) put(k K, id int64) {
 	r.young[k] = id
 }
 
-// intern gives the ids of texts, rules, questions and routes, and makes them
+// Words gives the ids of texts, rules, questions and routes, and makes them
 // when they are new. It belongs to one write at a time, inside its transaction:
 // after a failed one it must be forgotten.
-type intern struct {
+type Words struct {
 	c         *sql.Conn
 	stmts     map[string]*sql.Stmt
 	next      map[string]int64 // id of the next row, by table
@@ -53,21 +55,21 @@ type intern struct {
 	routes    recent[[6]int64] // all of a flow that repeats
 }
 
-func newIntern(c *sql.Conn) *intern {
-	in := &intern{c: c, stmts: map[string]*sql.Stmt{}}
-	in.forget()
+func New(c *sql.Conn) *Words {
+	in := &Words{c: c, stmts: map[string]*sql.Stmt{}}
+	in.Forget()
 	return in
 }
 
-// forget empties the tables in memory, as after a rollback or a clean-up.
-func (in *intern) forget() {
+// Forget empties the tables in memory, as after a rollback or a clean-up.
+func (in *Words) Forget() {
 	in.next = map[string]int64{}
 	in.words, in.rules, in.verdicts = recent[string]{}, recent[blocklists.Rule]{}, recent[policy.Verdict]{}
 	in.questions, in.routes = recent[[9]int64]{}, recent[[6]int64]{}
 }
 
 // stmt prepares a statement once.
-func (in *intern) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
+func (in *Words) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	if s, ok := in.stmts[text]; ok {
 		return s, nil
 	}
@@ -78,13 +80,13 @@ func (in *intern) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, err
 }
 
-func (in *intern) close() {
+func (in *Words) Close() {
 	for _, s := range in.stmts {
 		_ = s.Close()
 	}
 }
 
-func (in *intern) exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
+func (in *Words) Exec(ctx context.Context, text string, args ...any) (sql.Result, error) {
 	s, err := in.stmt(ctx, text)
 	if err != nil {
 		return nil, err
@@ -93,7 +95,7 @@ func (in *intern) exec(ctx context.Context, text string, args ...any) (sql.Resul
 }
 
 // id finds the row of a table that has args in columns, or makes it.
-func (in *intern) id(ctx context.Context, table, columns string, args ...any) (int64, error) {
+func (in *Words) id(ctx context.Context, table, columns string, args ...any) (int64, error) {
 	find, err := in.stmt(ctx, "SELECT id FROM "+table+" WHERE "+strings.ReplaceAll(columns, ", ", " = ? AND ")+" = ?")
 	if err != nil {
 		return 0, err
@@ -106,12 +108,12 @@ func (in *intern) id(ctx context.Context, table, columns string, args ...any) (i
 	if id, err = in.fresh(ctx, table); err != nil {
 		return 0, err
 	}
-	_, err = in.exec(ctx, "INSERT INTO "+table+" ("+columns+", id) VALUES (?"+strings.Repeat(", ?", len(args))+")", append(args, id)...)
+	_, err = in.Exec(ctx, "INSERT INTO "+table+" ("+columns+", id) VALUES (?"+strings.Repeat(", ?", len(args))+")", append(args, id)...)
 	return id, err
 }
 
 // fresh gives an id that the table never had.
-func (in *intern) fresh(ctx context.Context, table string) (int64, error) {
+func (in *Words) fresh(ctx context.Context, table string) (int64, error) {
 	id, ok := in.next[table]
 	if !ok {
 		s, err := in.stmt(ctx, "SELECT 1 + max(coalesce((SELECT max(id) FROM "+table+"), 0), coalesce((SELECT id FROM given WHERE of = ?), 0))")
@@ -126,7 +128,7 @@ func (in *intern) fresh(ctx context.Context, table string) (int64, error) {
 	return id, nil
 }
 
-func (in *intern) word(ctx context.Context, text string) (int64, error) {
+func (in *Words) Word(ctx context.Context, text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -140,11 +142,11 @@ func (in *intern) word(ctx context.Context, text string) (int64, error) {
 	return id, err
 }
 
-// wordArgs gives the ids of several texts, as arguments of a statement.
-func (in *intern) wordArgs(ctx context.Context, texts ...string) ([]any, error) {
+// WordArgs gives the ids of several texts, as arguments of a statement.
+func (in *Words) WordArgs(ctx context.Context, texts ...string) ([]any, error) {
 	out := make([]any, len(texts), len(texts)+4)
 	for i, t := range texts {
-		id, err := in.word(ctx, t)
+		id, err := in.Word(ctx, t)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +155,7 @@ func (in *intern) wordArgs(ctx context.Context, texts ...string) ([]any, error) 
 	return out, nil
 }
 
-func (in *intern) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
+func (in *Words) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
 	if r == (blocklists.Rule{}) {
 		return 0, nil
 	}
@@ -168,7 +170,7 @@ func (in *intern) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
 		answer = r.Answer.String()
 	}
 	id, err := in.id(ctx, "rule", "list, line, text, domain, match, allow, action, category, why, breaks, source, prefix, answer",
-		r.List, r.Line, r.Text, r.Domain, int(r.Match), flag(r.Allow), int(r.Action),
+		r.List, r.Line, r.Text, r.Domain, int(r.Match), Flag(r.Allow), int(r.Action),
 		r.Category, r.Why, r.Breaks, r.Source, prefix, answer)
 	if err == nil {
 		in.rules.put(r, id)
@@ -176,14 +178,14 @@ func (in *intern) rule(ctx context.Context, r blocklists.Rule) (int64, error) {
 	return id, err
 }
 
-func flag(b bool) int {
+func Flag(b bool) int {
 	if b {
 		return 1
 	}
 	return 0
 }
 
-func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) {
+func (in *Words) Verdict(ctx context.Context, v policy.Verdict) (int64, error) {
 	if id, ok := in.verdicts.get(v); ok {
 		return id, nil
 	}
@@ -191,7 +193,7 @@ func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) 
 	if err != nil {
 		return 0, err
 	}
-	reason, err := in.word(ctx, v.Reason)
+	reason, err := in.Word(ctx, v.Reason)
 	if err != nil {
 		return 0, err
 	}
@@ -202,14 +204,14 @@ func (in *intern) verdict(ctx context.Context, v policy.Verdict) (int64, error) 
 	return id, err
 }
 
-func (in *intern) question(ctx context.Context, q *event.Query) (id, device int64, err error) {
+func (in *Words) Question(ctx context.Context, q *event.Query) (id, device int64, err error) {
 	var k [9]int64
-	for i, text := range []string{q.Name, q.Device, q.Type, address(q.Server), q.Network, q.Through, q.RCode, q.Upstream} {
-		if k[i], err = in.word(ctx, text); err != nil {
+	for i, text := range []string{q.Name, q.Device, q.Type, Address(q.Server), q.Network, q.Through, q.RCode, q.Upstream} {
+		if k[i], err = in.Word(ctx, text); err != nil {
 			return 0, 0, err
 		}
 	}
-	if k[8], err = in.verdict(ctx, q.Verdict); err != nil {
+	if k[8], err = in.Verdict(ctx, q.Verdict); err != nil {
 		return 0, 0, err
 	}
 	if id, ok := in.questions.get(k); ok {
@@ -239,14 +241,14 @@ func known(f *event.Flow) event.Known {
 	return f.Known
 }
 
-func (in *intern) route(ctx context.Context, f *event.Flow) (id int64, err error) {
+func (in *Words) Route(ctx context.Context, f *event.Flow) (id int64, err error) {
 	k := [6]int64{4: int64(known(f))}
-	for i, text := range []string{f.Name, address(f.Dst), f.Device, f.Proto} {
-		if k[i], err = in.word(ctx, text); err != nil {
+	for i, text := range []string{f.Name, Address(f.Dst), f.Device, f.Proto} {
+		if k[i], err = in.Word(ctx, text); err != nil {
 			return 0, err
 		}
 	}
-	if k[5], err = in.verdict(ctx, f.Verdict); err != nil {
+	if k[5], err = in.Verdict(ctx, f.Verdict); err != nil {
 		return 0, err
 	}
 	if id, ok := in.routes.get(k); ok {
@@ -258,8 +260,8 @@ func (in *intern) route(ctx context.Context, f *event.Flow) (id int64, err error
 	return id, err
 }
 
-// address spells an address and port; one that is not valid is empty.
-func address(a netip.AddrPort) string {
+// Address spells an address and port; one that is not valid is empty.
+func Address(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""
 	}

@@ -1,4 +1,6 @@
-package sqlite
+// Package file opens the journal's SQLite file: as its one writer, checked for
+// damage and brought up to date, or for reading; and tells what its errors mean.
+package file
 
 import (
 	"bytes"
@@ -17,31 +19,31 @@ import (
 )
 
 const (
-	// checkAtOnce is up to which size, in bytes, a file is looked through for damage
-	// at open, and checkWithin how long: a large journal, or a slow card, must not
+	// CheckAtOnce is up to which size, in bytes, a file is looked through for damage
+	// at open, and CheckWithin how long: a large journal, or a slow card, must not
 	// hold up the phones. What was not finished is done in the background by Run.
-	checkAtOnce = 4 << 20
-	checkWithin = time.Second
+	CheckAtOnce = 4 << 20
+	CheckWithin = time.Second
 
-	busyWait = 5 * time.Second // for a lock another process holds: a reader's checkpoint, a backup
-	walPages = 2000            // checkpoint about every 8 MiB of log
-	readers  = 4               // connections that read at a time
+	BusyWait = 5 * time.Second // for a lock another process holds: a reader's checkpoint, a backup
+	WALPages = 2000            // checkpoint about every 8 MiB of log
+	Readers  = 4               // connections that read at a time
 )
 
 // The SQLite result codes that lead somewhere (sqlite.org/rescode.html).
 const (
-	codeBusy     = 5
-	codeReadOnly = 8
-	codeIOErr    = 10
-	codeCorrupt  = 11
-	codeFull     = 13
-	codeCantOpen = 14
-	codeNotADB   = 26
+	CodeBusy     = 5
+	CodeReadOnly = 8
+	CodeIOErr    = 10
+	CodeCorrupt  = 11
+	CodeFull     = 13
+	CodeCantOpen = 14
+	CodeNotADB   = 26
 )
 
-// code gives the primary result code in err, 0 when there is none. The driver
+// Code gives the primary result code in err, 0 when there is none. The driver
 // is not ours to import: it enters by cmd/nightlatch.
-func code(err error) int {
+func Code(err error) int {
 	var c interface {
 		error
 		Code() int
@@ -52,33 +54,33 @@ func code(err error) int {
 	return 0
 }
 
-// errDamaged is found before or after the driver looks at the file.
-var errDamaged = errors.New("not a whole database file")
+// ErrDamaged is found before or after the driver looks at the file.
+var ErrDamaged = errors.New("not a whole database file")
 
-func damaged(err error) bool {
-	c := code(err)
-	return errors.Is(err, errDamaged) || c == codeCorrupt || c == codeNotADB
+func Damaged(err error) bool {
+	c := Code(err)
+	return errors.Is(err, ErrDamaged) || c == CodeCorrupt || c == CodeNotADB
 }
 
 // Plainly puts the usual troubles of a disk into words.
 func Plainly(err error) string {
-	switch c := code(err); {
-	case c == codeFull:
+	switch c := Code(err); {
+	case c == CodeFull:
 		return "the disk is full"
-	case c == codeReadOnly || errors.Is(err, fs.ErrPermission):
+	case c == CodeReadOnly || errors.Is(err, fs.ErrPermission):
 		return "the file or its folder may not be written"
-	case c == codeBusy:
+	case c == CodeBusy:
 		return "another program holds the file locked"
-	case c == codeIOErr:
+	case c == CodeIOErr:
 		return "the disk reports an error (" + err.Error() + ")"
-	case c == codeCantOpen:
+	case c == CodeCantOpen:
 		return "the file cannot be opened; is its folder there and writable?"
 	}
 	return err.Error()
 }
 
-// dsn names the file as a URI, in which a path may hold any character.
-func dsn(path string, readOnly, immutable bool) string {
+// DSN names the file as a URI, in which a path may hold any character.
+func DSN(path string, readOnly, immutable bool) string {
 	p, err := filepath.Abs(path)
 	if err != nil {
 		p = path
@@ -88,7 +90,7 @@ func dsn(path string, readOnly, immutable bool) string {
 		p = "/" + p // C:/...
 	}
 	// cell_size_check: a damaged page is noticed when it is read.
-	q := "_pragma=" + url.QueryEscape(fmt.Sprintf("busy_timeout(%d)", busyWait.Milliseconds())) + "&_pragma=cell_size_check(1)"
+	q := "_pragma=" + url.QueryEscape(fmt.Sprintf("busy_timeout(%d)", BusyWait.Milliseconds())) + "&_pragma=cell_size_check(1)"
 	if readOnly {
 		// query_only: a reader must not even checkpoint. 2 MiB of cache for each of them.
 		q += "&mode=ro&_pragma=query_only(1)&_pragma=cache_size(-2048)&_pragma=temp_store(2)"
@@ -105,7 +107,7 @@ func writerPragmas() []string {
 		// Free pages can be given back to the disk step by step: retention by size
 		// means the size of the file. Only possible before the first table.
 		"auto_vacuum = INCREMENTAL",
-		// Readers never wait for the writer, nor the writer for readers, and a
+		// Readers never wait for the writer, nor the writer for Readers, and a
 		// commit is one append.
 		"journal_mode = WAL",
 		// With WAL, NORMAL syncs at checkpoints alone: a power cut may take back the
@@ -118,7 +120,7 @@ func writerPragmas() []string {
 		// No function of a tampered schema runs.
 		"trusted_schema = OFF",
 		"cache_size = -8192", // 8 MiB: the hot ends of all tables and the question index
-		fmt.Sprintf("wal_autocheckpoint = %d", walPages),
+		fmt.Sprintf("wal_autocheckpoint = %d", WALPages),
 		// After a long reader let the log grow, it shrinks back.
 		"journal_size_limit = 8388608",
 	}
@@ -136,19 +138,19 @@ func checkHeader(path string) error {
 	n, err := io.ReadFull(f, head)
 	if n == 0 && err == io.EOF {
 		if wal, err := os.Stat(path + "-wal"); err == nil && wal.Size() > 0 {
-			return fmt.Errorf("%w: empty beside a log with content", errDamaged)
+			return fmt.Errorf("%w: empty beside a log with content", ErrDamaged)
 		}
 		return nil // a new file
 	}
 	if n < len(head) || !bytes.HasPrefix(head, []byte("SQLite format 3\x00")) {
-		return errDamaged
+		return ErrDamaged
 	}
 	size := int64(binary.BigEndian.Uint16(head[16:])) // of a page; sqlite.org/fileformat.html §1.3
 	if size == 1 {
 		size = 65536
 	}
 	if st, err := f.Stat(); err != nil || st.Size() < size {
-		return errors.Join(errDamaged, err)
+		return errors.Join(ErrDamaged, err)
 	}
 	return nil
 }
@@ -169,22 +171,22 @@ func prepareFile(path string) error {
 	return f.Close()
 }
 
-// openWriter opens the file for writing: header, PRAGMAs, version, integrity.
+// OpenWriter opens the file for writing: header, PRAGMAs, version, integrity.
 // checked is false when the integrity check did not finish in time.
-func openWriter(ctx context.Context, driver, path string) (db *sql.DB, c *sql.Conn, checked bool, err error) {
+func OpenWriter(ctx context.Context, driver, path string) (db *sql.DB, c *sql.Conn, checked bool, err error) {
 	if err := prepareFile(path); err != nil {
 		return nil, nil, false, err
 	}
 	if err := checkHeader(path); err != nil {
 		return nil, nil, false, err
 	}
-	db, err = sql.Open(driver, dsn(path, false, false))
+	db, err = sql.Open(driver, DSN(path, false, false))
 	if err != nil {
 		return nil, nil, false, err
 	}
 	db.SetMaxOpenConns(1)
 	st, err := os.Stat(path)
-	c, checked, err = setUp(ctx, db, err == nil && st.Size() > checkAtOnce)
+	c, checked, err = setUp(ctx, db, err == nil && st.Size() > CheckAtOnce)
 	if err != nil {
 		_ = db.Close()
 		return nil, nil, false, err
@@ -205,16 +207,16 @@ func setUp(ctx context.Context, db *sql.DB, large bool) (c *sql.Conn, checked bo
 
 func prepare(ctx context.Context, c *sql.Conn, large bool) (checked bool, err error) {
 	// Nothing is written before it is known that the file is ours and whole: a
-	// damaged one is set aside as it was found.
-	if _, err := version(ctx, c); err != nil {
+	// Damaged one is set aside as it was found.
+	if _, err := Version(ctx, c); err != nil {
 		return false, err
 	}
 	late := large
 	if !large {
-		short, cancel := context.WithTimeout(ctx, checkWithin)
+		short, cancel := context.WithTimeout(ctx, CheckWithin)
 		defer cancel()
-		err = integrity(short, c)
-		late = err != nil && short.Err() != nil && ctx.Err() == nil && !damaged(err)
+		err = Integrity(short, c)
+		late = err != nil && short.Err() != nil && ctx.Err() == nil && !Damaged(err)
 	}
 	if err != nil && !late {
 		return false, err
@@ -231,8 +233,8 @@ type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// integrity reads the whole file and errs with errDamaged at the first fault.
-func integrity(ctx context.Context, q querier) error {
+// Integrity reads the whole file and errs with ErrDamaged at the first fault.
+func Integrity(ctx context.Context, q querier) error {
 	var first string
 	if err := q.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&first); err != nil {
 		return err
@@ -240,14 +242,14 @@ func integrity(ctx context.Context, q querier) error {
 	if first != "ok" {
 		// SQLite's report may have several lines: the first one is enough.
 		line, _, _ := strings.Cut(strings.TrimPrefix(first, "*** in database main ***\n"), "\n")
-		return fmt.Errorf("%w: %s", errDamaged, line)
+		return fmt.Errorf("%w: %s", ErrDamaged, line)
 	}
 	return nil
 }
 
-// moveAside renames a damaged file and its log, so that they can be repaired
+// MoveAside renames a damaged file and its log, so that they can be repaired
 // or looked at; nothing is ever deleted. It returns the new name.
-func moveAside(path string, now time.Time) (string, error) {
+func MoveAside(path string, now time.Time) (string, error) {
 	base := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
 	to := base
 	for i := 2; ; i++ {
@@ -273,7 +275,7 @@ func moveAside(path string, now time.Time) (string, error) {
 // Refuses says that the batch itself is at fault, not the disk. Without it one event
 // that the file will not take would hold up all others for ever.
 func Refuses(err error) bool {
-	switch code(err) {
+	switch Code(err) {
 	case 18, 19, 20, 25: // too big, constraint, mismatch, range
 		return true
 	}

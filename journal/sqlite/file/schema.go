@@ -1,7 +1,4 @@
-// Package sqlite keeps the journal's events in one SQLite file: it opens, heals
-// and migrates the file, writes batches, reads pages and summaries, and forgets.
-// It imports no driver: that is named in [Options] and enters by the program.
-package sqlite
+package file
 
 import (
 	"context"
@@ -9,10 +6,10 @@ import (
 	"fmt"
 )
 
-// migrations bring a file from one version to the next: migrations[0] makes
+// Migrations bring a file from one version to the next: the first makes
 // version 1 of an empty file. They are append-only: a released step is never
 // edited, since files that took it exist. PRAGMA user_version holds the version.
-func migrations() []string { return []string{schema1, schema2, schema3} }
+func Migrations() []string { return []string{schema1, schema2, schema3} }
 
 // schema1 keeps a row as small as it can be. Every text is interned in word;
 // what repeats as a whole (a device asks for the same name, and gets the same
@@ -135,22 +132,14 @@ CREATE TABLE minute (
 ) STRICT, WITHOUT ROWID;
 `
 
-// Values of hour.kind. They are in files: never renumber them.
-const (
-	hourQuery   = 1
-	hourFlow    = 2
-	hourCapture = 3
-	hourNotice  = 4
-)
-
 // RefusedError refuses a file that this program cannot read.
 type RefusedError struct{ text string }
 
 func (e *RefusedError) Error() string { return e.text }
 
-// version reads the version of an open file, 0 for a new one. It refuses a file
+// Version reads the version of an open file, 0 for a new one. It refuses a file
 // from a newer program and a database that is not a journal.
-func version(ctx context.Context, c *sql.Conn) (int, error) {
+func Version(ctx context.Context, c *sql.Conn) (int, error) {
 	var v, tables int
 	if err := c.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v); err != nil {
 		return 0, err
@@ -158,7 +147,7 @@ func version(ctx context.Context, c *sql.Conn) (int, error) {
 	if err := c.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema").Scan(&tables); err != nil {
 		return 0, err
 	}
-	newest := len(migrations())
+	newest := len(Migrations())
 	switch {
 	case v > newest:
 		return v, &RefusedError{fmt.Sprintf("the file is from a newer nightlatch (version %d, this one knows %d); update nightlatch or move the file away", v, newest)}
@@ -170,11 +159,11 @@ func version(ctx context.Context, c *sql.Conn) (int, error) {
 
 // migrate brings the file to the newest version, each step whole or not at all.
 func migrate(ctx context.Context, c *sql.Conn) error {
-	at, err := version(ctx, c)
+	at, err := Version(ctx, c)
 	if err != nil {
 		return err
 	}
-	for i, step := range migrations() {
+	for i, step := range Migrations() {
 		if i < at {
 			continue
 		}
