@@ -120,7 +120,8 @@ func TestPCP(t *testing.T) {
 	if len(seen) != 3 {
 		t.Fatalf("%d questions", len(seen))
 	}
-	if first := <-seen; !bytes.Equal(first, <-seen) || !bytes.Equal(first, <-seen) {
+	first, renewal, end := <-seen, <-seen, <-seen
+	if !bytes.Equal(first, renewal) || !bytes.Equal(first, end) {
 		t.Error("a renewal and the end are known by the nonce of the first")
 	}
 }
